@@ -1,0 +1,107 @@
+"""The store as the rest of the API server sees it: ordered keys, bytes, revisions. etcd is behind it; tests also run a memory store.
+
+Keys are those of upstream (`/registry/pods/default/web`). Values are the encoded object WITHOUT metadata.resourceVersion;
+the revision of the key is the resourceVersion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class StoreError(Exception):
+    """
+    StoreError
+    ├── KeyExists           create found the key
+    ├── KeyMissing          update or delete found nothing
+    ├── RevisionMismatch    the key is at another revision; `.current` is what is there now
+    ├── Compacted           the revision asked for is gone; `.revision` is the oldest kept
+    └── StoreUnavailable    etcd did not answer within the deadline; the write may or may not have happened
+    """
+
+
+class KeyExists(StoreError):
+    pass
+
+
+class KeyMissing(StoreError):
+    pass
+
+
+class RevisionMismatch(StoreError):
+    def __init__(self, current: Stored):
+        super().__init__(f"at revision {current.revision}")
+        self.current = current
+
+
+class Compacted(StoreError):
+    def __init__(self, revision: int):
+        super().__init__(f"compacted up to {revision}")
+        self.revision = revision
+
+
+class StoreUnavailable(StoreError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    key: str
+    value: bytes
+    revision: int  # mod_revision
+    created: int = 0  # create_revision
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: Sequence[Stored]
+    revision: int  # the store's revision at which this was read
+    more: bool
+    remaining: int  # items after this page; 0 where `more` is false
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One key's change. `value` is b"" for a delete; `previous` is None for a creation, or where it was compacted away."""
+
+    key: str
+    value: bytes
+    revision: int
+    deleted: bool
+    previous: Stored | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the store's stream brings at once: changes in revision order; `revision` is how far the stream has come (progress may be empty)."""
+
+    changes: Sequence[Change]
+    revision: int
+
+
+class Store(Protocol):
+    async def get(self, key: str) -> Stored | None: ...
+
+    async def list(self, prefix: str, *, limit: int = 0, start: str = "", revision: int = 0) -> Page:
+        """Keys under `prefix` in order, from `start` (inclusive) on; at `revision` (0 is now). Raises Compacted."""
+
+    async def create(self, key: str, value: bytes, *, ttl_seconds: int = 0) -> int:
+        """The new revision. Raises KeyExists."""
+
+    async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
+        """Replace the value if the key is at `revision`. Raises RevisionMismatch, KeyMissing."""
+
+    async def delete(self, key: str, *, revision: int) -> int:
+        """Remove if at `revision`. Raises RevisionMismatch, KeyMissing. Returns the deletion's revision."""
+
+    async def current_revision(self) -> int:
+        """The store's newest revision, linearizable: no write acknowledged before this call has a higher one."""
+
+    def watch(self, prefix: str, *, after: int) -> AsyncIterator[Batch]:
+        """Every change with a revision > `after`, in order, batches as they come. Raises Compacted, StoreUnavailable."""
+
+    async def compact(self, revision: int) -> None: ...
+
+    async def close(self) -> None: ...

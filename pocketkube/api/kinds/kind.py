@@ -1,0 +1,108 @@
+"""What a kind is: one value that the server, the CLI and the components read. Built-in kinds and CRDs are the same here.
+
+A kind's file states identity and, only where the kind differs, its hooks. All hooks are pure and synchronous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.meta.field import FieldError
+from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a Table; `priority` 0 is shown always, 1 under `-o wide`. `type` is an OpenAPI type."""
+
+    name: str
+    type: str = "string"
+    description: str = ""
+    priority: int = 0
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """A subresource as discovery lists it. `group`/`version`/`kind` say what its body is, where not the parent's own."""
+
+    name: str
+    verbs: tuple[str, ...] = ("get", "patch", "update")
+    kind: str = ""
+    group: str = ""
+    version: str = ""
+
+
+STATUS = Subresource("status")
+SCALE = Subresource("scale", kind="Scale", group="autoscaling", version="v1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScalePaths:
+    """Where a kind's scale lives, as dotted paths from the object's root."""
+
+    spec_replicas: str = "spec.replicas"
+    status_replicas: str = "status.replicas"
+    selector: str = ""  # a dotted path to a string or a LabelSelector; "" for none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Identity, shape and rules of one kind in one version."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    schema: Schema
+    singular: str = ""
+    list_kind: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    subresources: tuple[Subresource, ...] = ()
+    storage_version: str = ""  # the version kept in etcd; "" is this one
+    storage_prefix: str = ""  # folder below /registry; "" is the plural for the groups upstream stores bare, else group/plural
+    priority: int = 0  # among the group's versions: the highest is preferred
+
+    columns: tuple[Column, ...] = ()  # after Name and before Age where `row` is given; () means Name and Age
+    row: Callable[[Obj, datetime], list[Any]] | None = None  # all cells of one object, in the order of `columns`
+    selectable: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)  # field selectors beyond metadata.name/namespace
+
+    default: Callable[[Obj], None] | None = None  # fills the fresh object in place; runs at create, update and on read of CRs
+    prepare_create: Callable[[Obj], None] | None = None  # in place: clears status, sets what only the server sets
+    prepare_update: Callable[[Obj, Obj], None] | None = None  # (new, old): carries over what this path may not change
+    prepare_status: Callable[[Obj, Obj], None] | None = None  # (new, old) on /status
+    validate: Callable[[Obj], list[FieldError]] | None = None
+    validate_update: Callable[[Obj, Obj], list[FieldError]] | None = None  # (new, old)
+    validate_status: Callable[[Obj, Obj], list[FieldError]] | None = None  # (new, old)
+    warnings: Callable[[Obj], list[str]] | None = None
+    convert: Callable[[Obj, str], Obj] | None = None  # (object in any version of the group, wanted version) -> new object
+    scale: ScalePaths | None = None
+    has_generation: bool = True  # metadata.generation is kept (false for kinds that have none upstream)
+    validates_name_as: str = "dns-subdomain"  # dns-subdomain | dns-label | path-segment | dns1035
+    default_grace_seconds: int | None = None  # graceful deletion; a Pod's own spec decides, others have none
+    graceful: Callable[[Obj, Obj], int] | None = None  # (object, DeleteOptions) -> grace seconds; 0 deletes at once
+    create_on_update: bool = False  # PUT of a missing object creates it
+    custom: bool = False  # comes from a CRD
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def has_status(self) -> bool:
+        return any(s.name == "status" for s in self.subresources)
+
+    @property
+    def resource(self) -> str:
+        """`deployments.apps`, or `pods`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
