@@ -1,0 +1,215 @@
+"""The processes of a cluster, as command lines: a pure function of the spec. Flags are upstream's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pocketkube.cluster.layout import REPOSITORY, Layout
+from pocketkube.cluster.spec import ClusterSpec, NodeSpec
+
+CONTROL_PLANE = "control-plane"
+HOST_SOCKET = "/var/run/docker.sock"
+PAUSE_IMAGE = "pocketkube/pause:1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One supervised process. `netns` names the network namespace that it lives in; `log` is a file name below logs/."""
+
+    name: str
+    node: str
+    argv: tuple[str, ...]
+    netns: str = ""
+    log: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+    stop_seconds: float = 10
+
+    @property
+    def id(self) -> str:
+        return self.log.removesuffix(".log")
+
+    def command(self) -> list[str]:
+        # nsenter, not `ip netns exec`: the latter remounts /sys and hides the cgroups that an engine needs
+        enter = ["nsenter", f"--net=/run/netns/{self.netns}", "--"] if self.netns else []
+        return [*enter, *self.argv]
+
+
+def components(layout: Layout, spec: ClusterSpec, *, etcd: str = "etcd") -> list[Component]:
+    """In starting order; stopping goes the other way."""
+    engine = [_host_engine()] if spec.engine == "own" else []
+    members = [_etcd(layout, spec, i, etcd) for i in range(spec.etcd_members)]
+    servers = [_apiserver(layout, spec, i) for i in range(spec.api_servers)]
+    control = [_scheduler(layout, spec), _controller(layout, spec)]
+    workers = [c for node in spec.nodes for c in _worker(layout, spec, node)]
+    return [*engine, *members, *servers, *control, *workers]
+
+
+def _python(module: str, flags: dict[str, str]) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *(f"--{k}={v}" for k, v in flags.items()))
+
+
+def _component(name: str, node: str, argv: tuple[str, ...], *, suffix: str = "", netns: str = "", stop: float = 10) -> Component:
+    env = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+    log = f"{name}{suffix}.log"
+    return Component(name=name, node=node, argv=argv, netns=netns, log=log, env=env, stop_seconds=stop)
+
+
+def _host_engine() -> Component:
+    return _component("engine", CONTROL_PLANE, ("dockerd", "-H", f"unix://{HOST_SOCKET}"), stop=30)
+
+
+def _etcd(layout: Layout, spec: ClusterSpec, index: int, binary: str) -> Component:
+    client, peer = spec.etcd_ports(index)
+    pki = layout.pki
+    members = ",".join(f"m{i}=https://127.0.0.1:{spec.etcd_ports(i)[1]}" for i in range(spec.etcd_members))
+    flags = {
+        "name": f"m{index}",
+        "data-dir": layout.etcd(index),
+        "listen-client-urls": f"https://127.0.0.1:{client}",
+        "advertise-client-urls": f"https://127.0.0.1:{client}",
+        "listen-peer-urls": f"https://127.0.0.1:{peer}",
+        "initial-advertise-peer-urls": f"https://127.0.0.1:{peer}",
+        "initial-cluster": members,
+        "initial-cluster-token": f"pocketkube-{spec.name}",
+        "cert-file": pki / "etcd.crt",
+        "key-file": pki / "etcd.key",
+        "client-cert-auth": "true",
+        "trusted-ca-file": pki / "etcd-ca.crt",
+        "peer-cert-file": pki / "etcd.crt",
+        "peer-key-file": pki / "etcd.key",
+        "peer-client-cert-auth": "true",
+        "peer-trusted-ca-file": pki / "etcd-ca.crt",
+        "logger": "zap",
+        "log-level": "warn",
+    }
+    suffix = f"-{index}" if spec.etcd_members > 1 else ""
+    return _component("etcd", CONTROL_PLANE, (binary, *(f"--{k}={v}" for k, v in flags.items())), suffix=suffix)
+
+
+def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:
+    pki = layout.pki
+    flags = {
+        "etcd-servers": spec.etcd_urls,
+        "etcd-cafile": pki / "etcd-ca.crt",
+        "etcd-certfile": pki / "apiserver-etcd-client.crt",
+        "etcd-keyfile": pki / "apiserver-etcd-client.key",
+        "bind-address": "0.0.0.0",
+        "secure-port": spec.api_port(index),
+        "advertise-address": spec.address,
+        "client-ca-file": pki / "ca.crt",
+        "tls-cert-file": pki / "apiserver.crt",
+        "tls-private-key-file": pki / "apiserver.key",
+        "service-account-key-file": pki / "sa.pub",
+        "service-account-signing-key-file": pki / "sa.key",
+        "service-account-issuer": f"https://kubernetes.default.svc.{spec.domain}",
+        "service-cluster-ip-range": spec.service_cidr,
+        "authorization-mode": "Node,RBAC",
+        "enable-bootstrap-token-auth": "true",
+        "allow-privileged": "true",
+        "kubelet-client-certificate": pki / "apiserver-kubelet-client.crt",
+        "kubelet-client-key": pki / "apiserver-kubelet-client.key",
+        "kubelet-certificate-authority": pki / "ca.crt",
+        "proxy-client-cert-file": pki / "front-proxy-client.crt",
+        "proxy-client-key-file": pki / "front-proxy-client.key",
+        "requestheader-client-ca-file": pki / "front-proxy-ca.crt",
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+    }
+    suffix = f"-{index}" if spec.api_servers > 1 else ""
+    return _component("apiserver", CONTROL_PLANE, _python("apiserver", _text(flags)), suffix=suffix)
+
+
+def _scheduler(layout: Layout, spec: ClusterSpec) -> Component:
+    flags = {
+        "kubeconfig": layout.component_kubeconfig("scheduler"),
+        "bind-address": "127.0.0.1",
+        "secure-port": spec.port(10259),
+        "tls-cert-file": layout.pki / "scheduler.crt",
+        "tls-private-key-file": layout.pki / "scheduler.key",
+        "leader-elect": "true" if spec.api_servers > 1 else "false",
+    }
+    return _component("scheduler", CONTROL_PLANE, _python("scheduler", _text(flags)))
+
+
+def _controller(layout: Layout, spec: ClusterSpec) -> Component:
+    pki = layout.pki
+    flags = {
+        "kubeconfig": layout.component_kubeconfig("controller"),
+        "bind-address": "127.0.0.1",
+        "secure-port": spec.port(10257),
+        "tls-cert-file": pki / "controller.crt",
+        "tls-private-key-file": pki / "controller.key",
+        "leader-elect": "true" if spec.api_servers > 1 else "false",
+        "allocate-node-cidrs": "true",
+        "cluster-cidr": spec.pod_cidr,
+        "service-cluster-ip-range": spec.service_cidr,
+        "root-ca-file": pki / "ca.crt",
+        "service-account-private-key-file": pki / "sa.key",
+        "cluster-signing-cert-file": pki / "ca.crt",
+        "cluster-signing-key-file": pki / "ca.key",
+        "use-service-account-credentials": "true",
+    }
+    return _component("controller", CONTROL_PLANE, _python("controller", _text(flags)))
+
+
+def _worker(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> list[Component]:
+    socket = node_socket(layout, node)
+    suffix = f"-{node.name}" if len(spec.nodes) > 1 else ""
+    make: Callable[..., Component] = lambda name, argv, **kw: _component(  # noqa: E731
+        name, node.name, argv, suffix=suffix, netns=node.netns, **kw
+    )
+    port = spec.port if not node.netns else (lambda usual: usual)  # a host of its own has all ports to itself
+    folder = layout.node(node.name)
+    kubelet = {
+        "kubeconfig": layout.component_kubeconfig(f"kubelet-{node.name}"),
+        "hostname-override": node.name,
+        "node-ip": node.address,
+        "root-dir": folder / "kubelet",
+        "container-runtime-endpoint": f"unix://{socket}",
+        "pod-infra-container-image": PAUSE_IMAGE,
+        "cluster-dns": spec.dns_ip,
+        "cluster-domain": spec.domain,
+        "cluster-cidr": spec.pod_cidr,
+        "client-ca-file": layout.pki / "ca.crt",
+        "tls-cert-file": layout.pki / f"kubelet-{node.name}-serving.crt",
+        "tls-private-key-file": layout.pki / f"kubelet-{node.name}-serving.key",
+        "port": port(10250),
+        "read-only-port": port(10255),
+        "healthz-port": port(10248),
+    }
+    proxy = {
+        "kubeconfig": layout.component_kubeconfig("proxy"),
+        "hostname-override": node.name,
+        "node-ip": node.address,
+        "cluster-cidr": spec.pod_cidr,
+        "cluster-dns": spec.dns_ip,
+        "cluster-domain": spec.domain,
+        "nftables-table": "pocketkube" if spec.slot == 0 or node.netns else f"pocketkube-{spec.name}",
+        "healthz-bind-address": f"127.0.0.1:{port(10256)}",
+        "metrics-bind-address": f"127.0.0.1:{port(10249)}",
+    }
+    made = [make("kubelet", _python("kubelet", _text(kubelet))), make("proxy", _python("proxy", _text(proxy)))]
+    if node.own_engine:
+        made.insert(0, make("engine", _node_engine(layout, node), stop=30))
+    return made
+
+
+def node_socket(layout: Layout, node: NodeSpec) -> str:
+    return f"/run/pocketkube/{layout.name}-{node.name}.sock" if node.own_engine else HOST_SOCKET
+
+
+def _node_engine(layout: Layout, node: NodeSpec) -> tuple[str, ...]:
+    folder = layout.node(node.name)
+    return (
+        "dockerd", "--data-root", str(folder / "engine"), "--exec-root", f"/run/pocketkube/{layout.name}-{node.name}",
+        "--pidfile", f"/run/pocketkube/{layout.name}-{node.name}.pid", "-H", f"unix://{node_socket(layout, node)}",
+        "--bridge", "none", "--iptables=false", "--ip-forward=true",
+    )  # fmt: skip
+
+
+def _text(flags: dict[str, object]) -> dict[str, str]:
+    return {k: str(v) for k, v in flags.items()}

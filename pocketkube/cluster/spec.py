@@ -1,0 +1,116 @@
+"""What a cluster is made of: one `ClusterSpec`, decided once at `up` and kept in the cluster's folder as `cluster.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+MAX_CLUSTERS = 14  # of one machine: each has its own slice of addresses
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSpec:
+    """A worker host. `netns` is "" for this machine itself, else the name of the network namespace that is the host."""
+
+    name: str
+    address: str
+    netns: str = ""
+
+    @property
+    def own_engine(self) -> bool:
+        return bool(self.netns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSpec:
+    """Every decision that the components' command lines follow from. Addresses are IPv4, CIDRs in text."""
+
+    name: str
+    slot: int  # which slice of addresses and ports on this machine; 0 is upstream's defaults
+    address: str  # where the API server listens for nodes and pods
+    nodes: tuple[NodeSpec, ...]
+    api_servers: int = 1
+    etcd_members: int = 1
+    engine: str = "host"  # "host": an engine that was there; "own": started by us on the usual socket
+    bridge: str = ""  # joins the hosts when nodes live in network namespaces
+    bridge_cidr: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pod_cidr(self) -> str:
+        return f"10.{244 if self.slot == 0 else 200 + self.slot}.0.0/16"
+
+    @property
+    def service_cidr(self) -> str:
+        return "10.96.0.0/12" if self.slot == 0 else f"10.{112 + self.slot}.0.0/16"
+
+    @property
+    def service_prefix(self) -> str:
+        """First two octets of the service range."""
+        return f"10.{96 if self.slot == 0 else 112 + self.slot}"
+
+    @property
+    def kubernetes_ip(self) -> str:
+        return f"{self.service_prefix}.0.1"
+
+    @property
+    def dns_ip(self) -> str:
+        return f"{self.service_prefix}.0.10"
+
+    @property
+    def domain(self) -> str:
+        return "cluster.local"
+
+    def port(self, usual: int) -> int:
+        """A well-known port, moved aside for the second and further clusters on one machine."""
+        return usual + self.slot * 20
+
+    def api_port(self, index: int = 0) -> int:
+        return self.port(6443) + index
+
+    def etcd_ports(self, index: int = 0) -> tuple[int, int]:
+        """(client, peer). Not 2379: a distribution's own etcd service may hold it."""
+        first = self.port(12379) + index * 2
+        return first, first + 1
+
+    @property
+    def etcd_urls(self) -> str:
+        return ",".join(f"https://127.0.0.1:{self.etcd_ports(i)[0]}" for i in range(self.etcd_members))
+
+    @property
+    def server(self) -> str:
+        """The URL for people and tools on this machine."""
+        return f"https://127.0.0.1:{self.api_port()}"
+
+    @property
+    def internal_server(self) -> str:
+        """The URL for nodes."""
+        return f"https://{self.address}:{self.api_port()}"
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> ClusterSpec:
+        data: dict[str, Any] = json.loads(text)
+        data["nodes"] = tuple(NodeSpec(**n) for n in data["nodes"])
+        return cls(**data)
+
+
+def free_slot(taken: set[int], *, default: bool) -> int:
+    """The slice for a new cluster: 0 for the one named `default`, the lowest free one for others."""
+    if default and 0 not in taken:
+        return 0
+    for slot in range(1, MAX_CLUSTERS + 1):
+        if slot not in taken:
+            return slot
+    raise ValueError(f"this machine already holds {MAX_CLUSTERS} clusters: take one down first")
+
+
+def read(path: Path) -> ClusterSpec | None:
+    try:
+        return ClusterSpec.from_json(path.read_text())
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,263 @@
+"""Keeps a cluster's processes running: starts them in order, restarts with backoff what dies, stops them in reverse.
+
+The supervisor may itself be killed at any moment. Its processes live on, each known by pid and start time in `state.json`;
+the next supervisor adopts them and restarts none. A second small process, the guard, starts that next supervisor, and the
+supervisor starts the next guard: only both killed at once leave the cluster without a keeper, and `pk start` brings one.
+
+    supervisor ──watches──▶ etcd, apiserver, ... and the guard
+    guard      ──watches──▶ the supervisor
+
+Processes are watched by pidfd, so that adopted ones, which are not our children, are seen to die as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pocketkube.cluster import processes
+from pocketkube.cluster.components import Component, components
+from pocketkube.cluster.layout import Layout
+from pocketkube.cluster.processes import Identity
+
+FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds between restarts
+STEADY = 30.0  # a process that ran this long starts over with the first delay
+
+
+@dataclass
+class Kept:
+    """One component as the supervisor sees it."""
+
+    component: Component
+    process: Identity | None = None
+    pidfd: int = -1
+    started: float = 0.0
+    restarts: int = 0
+    delay: float = FIRST_DELAY
+    due: float = 0.0  # monotonic time of the next start; 0 while it runs
+    last_exit: str = ""
+
+    def row(self) -> dict[str, object]:
+        c = self.component
+        state = "running" if self.process else "restarting"
+        return {
+            "name": c.name, "node": c.node, "id": c.id, "pid": self.process.pid if self.process else 0, "state": state,
+            "started": self.process.started if self.process else 0, "restarts": self.restarts,
+            "lastExit": self.last_exit, "log": c.log,
+        }  # fmt: skip
+
+
+class Supervisor:
+    """The loop: one thread, one selector over pidfds and a signal pipe."""
+
+    def __init__(self, layout: Layout, wanted: list[Component]):
+        self.layout = layout
+        self.kept = [Kept(c) for c in wanted]
+        self.guard: Identity | None = None
+        self.stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._log = open(layout.logs / "supervisor.log", "a", buffering=1)  # noqa: SIM115 - for the process's life
+
+    def run(self) -> int:
+        wake, notify = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(notify)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._selector.register(wake, selectors.EVENT_READ, None)
+        self._adopt()
+        while not self.stopping:
+            self._start_due()
+            for key, _ in self._selector.select(self._timeout()):
+                if key.data is None:
+                    os.read(wake, 512)
+                elif isinstance(key.data, Kept):
+                    self._ended(key.data)
+                else:
+                    self._guard_ended(key.fd)
+        self._stop_all()
+        return 0
+
+    def _on_stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _timeout(self) -> float | None:
+        due = [k.due for k in self.kept if k.due]
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _adopt(self) -> None:
+        """Take over what an earlier supervisor left running; all else is due now."""
+        before = processes.read_state(self.layout.state)
+        left = {row["id"]: row for row in before.get("components", [])}
+        for kept in self.kept:
+            row = left.get(kept.component.id)
+            known = Identity(row["pid"], row["started"]) if row and row["pid"] else None
+            if row and known and known.alive():
+                kept.restarts = row["restarts"]
+                self._watch(kept, known)
+                self._say(f"adopted {kept.component.id} (pid {known.pid})")
+            else:
+                kept.due = time.monotonic()
+        guard = before.get("guard")
+        if guard and Identity(*guard).alive():
+            self._watch_guard(Identity(*guard))
+        else:
+            self._start_guard()
+        self._write()
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        started = False
+        for kept in self.kept:
+            if kept.due and kept.due <= now and not self.stopping:
+                self._start(kept)
+                started = True
+        if started:
+            self._write()
+
+    def _start(self, kept: Kept) -> None:
+        component = kept.component
+        with open(self.layout.logs / component.log, "ab") as log:
+            try:
+                child = subprocess.Popen(
+                    component.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    cwd=self.layout.root, env={**os.environ, **component.env},
+                )  # fmt: skip
+            except OSError as error:
+                self._failed(kept, str(error))
+                return
+        found = Identity.of(child.pid)
+        if found is None:
+            self._failed(kept, f"exit {child.wait()}")
+            return
+        self._say(f"started {component.id} (pid {child.pid})")
+        self._watch(kept, found)
+
+    def _watch(self, kept: Kept, process: Identity) -> None:
+        kept.process, kept.due, kept.started = process, 0.0, time.monotonic()
+        kept.pidfd = os.pidfd_open(process.pid)
+        self._selector.register(kept.pidfd, selectors.EVENT_READ, kept)
+
+    def _ended(self, kept: Kept) -> None:
+        self._selector.unregister(kept.pidfd)
+        os.close(kept.pidfd)
+        assert kept.process is not None
+        ran = time.monotonic() - kept.started
+        how = processes.reap(kept.process.pid)
+        kept.process, kept.pidfd = None, -1
+        if ran >= STEADY:
+            kept.delay = FIRST_DELAY
+        self._failed(kept, how)
+        self._write()
+
+    def _failed(self, kept: Kept, how: str) -> None:
+        kept.restarts += 1
+        kept.last_exit = how
+        kept.due = time.monotonic() + kept.delay
+        self._say(f"{kept.component.id} ended ({how}); next start in {kept.delay:.1f}s")
+        kept.delay = min(kept.delay * 2, LONGEST_DELAY)
+
+    def _start_guard(self) -> None:
+        command = [sys.executable, "-m", "pocketkube.cluster.supervisor", str(self.layout.root), "--guard", str(os.getpid())]
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True)
+        found = Identity.of(child.pid)
+        if found:
+            self._watch_guard(found)
+
+    def _watch_guard(self, guard: Identity) -> None:
+        self.guard = guard
+        self._selector.register(os.pidfd_open(guard.pid), selectors.EVENT_READ, "guard")
+
+    def _guard_ended(self, fd: int) -> None:
+        self._selector.unregister(fd)
+        os.close(fd)
+        if self.guard:
+            processes.reap(self.guard.pid)
+        self._start_guard()
+        self._write()
+
+    def _stop_all(self) -> None:
+        """Reverse order, workers together first, so that no component talks to one that is gone."""
+        self._write()
+        if self.guard:
+            self.guard.signal(signal.SIGKILL)
+            processes.reap(self.guard.pid, wait=True)
+        for names in (("kubelet", "proxy", "scheduler", "controller"), ("apiserver",), ("etcd",), ("engine",)):
+            group = [k for k in self.kept if k.process and k.component.name in names]
+            for kept in group:
+                assert kept.process
+                kept.process.signal(signal.SIGTERM)
+            for kept in group:
+                assert kept.process
+                if not kept.process.wait(kept.component.stop_seconds):
+                    self._say(f"{kept.component.id} did not stop in {kept.component.stop_seconds:.0f}s: killed")
+                    kept.process.signal(signal.SIGKILL)
+                    kept.process.wait(5)
+                processes.reap(kept.process.pid)
+                kept.process = None
+        self.layout.state.unlink(missing_ok=True)
+        self._say("stopped")
+
+    def _write(self) -> None:
+        own = Identity.of(os.getpid())
+        assert own
+        state = {
+            "supervisor": [own.pid, own.started],
+            "guard": [self.guard.pid, self.guard.started] if self.guard else None,
+            "stopping": self.stopping,
+            "components": [k.row() for k in self.kept],
+        }
+        processes.write_state(self.layout.state, state)
+
+    def _say(self, text: str) -> None:
+        self._log.write(time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + text + "\n")
+
+
+def launch(layout: Layout) -> None:
+    """Start a supervisor that outlives us."""
+    with open(layout.logs / "supervisor.log", "ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "pocketkube.cluster.supervisor", str(layout.root)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+        )  # fmt: skip
+
+
+def guard(layout: Layout, supervisor_pid: int) -> int:
+    """Wait for the supervisor to end; unless it was stopped on purpose, start the next one."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    while True:
+        watched = Identity.of(supervisor_pid)
+        if watched:
+            watched.wait(None)
+        state = processes.read_state(layout.state)
+        if not state or state.get("stopping"):
+            return 0
+        child = subprocess.Popen([sys.executable, "-m", "pocketkube.cluster.supervisor", str(layout.root)], start_new_session=True)
+        supervisor_pid = child.pid
+        time.sleep(0.1)  # bounds the rate should it fail at once
+
+
+def main(argv: list[str]) -> int:
+    from pocketkube.cluster import spec as specs
+
+    root = Path(argv[0])
+    layout = Layout(root.name, root)
+    if len(argv) == 3 and argv[1] == "--guard":
+        return guard(layout, int(argv[2]))
+    spec = specs.read(layout.spec)
+    if spec is None:
+        print(f"no cluster.json in {root}", file=sys.stderr)
+        return 1
+    etcd = json.loads((root / "programs.json").read_text())["etcd"] if (root / "programs.json").exists() else "etcd"
+    return Supervisor(layout, components(layout, spec, etcd=etcd)).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
