@@ -50,7 +50,9 @@ def _python(module: str, flags: dict[str, str]) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *(f"--{k}={v}" for k, v in flags.items()))
 
 
-def _component(name: str, node: str, argv: tuple[str, ...], *, suffix: str = "", netns: str = "", stop: float = 10) -> Component:
+def _component(
+    name: str, node: str, argv: tuple[str, ...], *, suffix: str = "", netns: str = "", stop: float = 10
+) -> Component:
     env = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
     log = f"{name}{suffix}.log"
     return Component(name=name, node=node, argv=argv, netns=netns, log=log, env=env, stop_seconds=stop)

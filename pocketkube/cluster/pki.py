@@ -1,9 +1,9 @@
 """The cluster's keys and certificates: made once, P-256, readable by their owner only.
 
-    ca ── apiserver, kubelet serving, and a client certificate for every component
-    etcd-ca ── etcd servers and peers, the API server's client
-    front-proxy-ca ── the client certificate that aggregated API servers trust
-    sa.key, sa.pub ── service-account tokens (RSA: RS256 is what verifiers expect)
+ca ── apiserver, kubelet serving, and a client certificate for every component
+etcd-ca ── etcd servers and peers, the API server's client
+front-proxy-ca ── the client certificate that aggregated API servers trust
+sa.key, sa.pub ── service-account tokens (RSA: RS256 is what verifiers expect)
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def _ensure_leaf(folder: Path, leaf: Leaf) -> bool:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
     )
     if leaf.names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in leaf.names]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([_general_name(n) for n in leaf.names]), critical=False
+        )
     _write(path, builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     _write_key(folder / f"{leaf.file}.key", key)
     return True

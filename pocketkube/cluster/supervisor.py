@@ -165,8 +165,17 @@ class Supervisor:
         kept.delay = min(kept.delay * 2, LONGEST_DELAY)
 
     def _start_guard(self) -> None:
-        command = [sys.executable, "-m", "pocketkube.cluster.supervisor", str(self.layout.root), "--guard", str(os.getpid())]
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True)
+        command = [
+            sys.executable,
+            "-m",
+            "pocketkube.cluster.supervisor",
+            str(self.layout.root),
+            "--guard",
+            str(os.getpid()),
+        ]
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True
+        )
         found = Identity.of(child.pid)
         if found:
             self._watch_guard(found)
@@ -239,7 +248,9 @@ def guard(layout: Layout, supervisor_pid: int) -> int:
         state = processes.read_state(layout.state)
         if not state or state.get("stopping"):
             return 0
-        child = subprocess.Popen([sys.executable, "-m", "pocketkube.cluster.supervisor", str(layout.root)], start_new_session=True)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pocketkube.cluster.supervisor", str(layout.root)], start_new_session=True
+        )
         supervisor_pid = child.pid
         time.sleep(0.1)  # bounds the rate should it fail at once
 

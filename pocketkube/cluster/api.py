@@ -1,0 +1,69 @@
+"""A few requests to the cluster's API server, by the standard library alone: the tool must start fast and mostly waits."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+from pocketkube.cluster.layout import Layout
+
+Obj = dict[str, Any]
+
+
+class Api:
+    """The cluster as its administrator. Raises OSError while nobody answers."""
+
+    def __init__(self, layout: Layout, server: str):
+        self._at = urlsplit(server)
+        self._context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
+        self._context.load_cert_chain(layout.pki / "admin.crt", layout.pki / "admin.key")
+
+    def call(
+        self, method: str, path: str, body: bytes | None = None, *, content_type: str = "application/json"
+    ) -> tuple[int, Obj]:
+        """(HTTP code, decoded answer); an answer that is no JSON object becomes {"message": text}."""
+        connection = http.client.HTTPSConnection(
+            self._at.hostname or "", self._at.port, context=self._context, timeout=10
+        )
+        try:
+            connection.request(method, path, body, {"Content-Type": content_type, "Accept": "application/json"})
+            answer = connection.getresponse()
+            data = answer.read()
+        finally:
+            connection.close()
+        try:
+            found = json.loads(data)
+        except ValueError:
+            found = None
+        return answer.status, found if isinstance(found, dict) else {"message": data.decode(errors="replace")}
+
+    def ready(self) -> bool:
+        try:
+            return self.call("GET", "/readyz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def nodes(self) -> dict[str, bool]:
+        """Node name to whether it is Ready; {} while the server cannot say."""
+        try:
+            code, answer = self.call("GET", "/api/v1/nodes")
+        except (OSError, http.client.HTTPException):
+            return {}
+        return {n["metadata"]["name"]: _is_ready(n) for n in answer.get("items", [])} if code == 200 else {}
+
+    def apply(self, obj: Obj, path: str) -> None:
+        """Server-side apply, as field manager `pocketkube`."""
+        query = "?fieldManager=pocketkube&force=true"
+        code, answer = self.call(
+            "PATCH", path + query, json.dumps(obj).encode(), content_type="application/apply-patch+yaml"
+        )
+        if code >= 300:
+            raise OSError(f"{path}: {answer.get('message')}")
+
+
+def _is_ready(node: Obj) -> bool:
+    conditions = node.get("status", {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

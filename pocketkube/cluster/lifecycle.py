@@ -1,0 +1,247 @@
+"""Bring a cluster from nothing to Ready, and back: what `up`, `start`, `stop` and `down` share."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from pocketkube.cluster import console, engine, images, kubeconfigs, network, pki, prepare, processes, supervisor
+from pocketkube.cluster import spec as specs
+from pocketkube.cluster.api import Api
+from pocketkube.cluster.components import HOST_SOCKET
+from pocketkube.cluster.errors import ClusterError
+from pocketkube.cluster.layout import REPOSITORY, Layout, all_clusters
+from pocketkube.cluster.spec import ClusterSpec, NodeSpec
+
+READY_SECONDS = 120
+CRASHES = 4  # of one component before its first success: more is no bad luck
+
+
+def plan(name: str, *, nodes: int, api_servers: int, etcd_members: int, address: str = "") -> ClusterSpec:
+    """Decide a new cluster's addresses and ports. Pure but for looking at this machine's addresses and other clusters."""
+    slot = specs.free_slot({s.slot for _, s in all_clusters()}, default=name == "default")
+    hosts_apart = nodes != 1
+    own = address or network.primary_address()
+    bridge = ""
+    if hosts_apart or not own:
+        bridge, own = f"pk{slot}br", f"10.{160 + slot}.0.1"
+    if hosts_apart:
+        made = tuple(
+            NodeSpec(name=f"node-{i + 1}", address=f"10.{160 + slot}.0.{11 + i}", netns=f"pk-{name}-{i + 1}")
+            for i in range(nodes)
+        )
+    else:
+        made = (NodeSpec(name=_host_name(name), address=own),)
+    return ClusterSpec(
+        name=name, slot=slot, address=own, nodes=made, api_servers=api_servers, etcd_members=etcd_members,
+        engine="host" if hosts_apart or prepare.engine_answers() else "own",
+        bridge=bridge, bridge_cidr=f"10.{160 + slot}.0.1/24" if bridge else "",
+    )  # fmt: skip
+
+
+def _host_name(cluster: str) -> str:
+    """This machine's name as a node's; clusters beside the default one add their own name, for one engine serves them all."""
+    host = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-") or "node"
+    return host if cluster == "default" else f"{host}-{cluster}"
+
+
+def check_ports(spec: ClusterSpec) -> None:
+    """Raise, naming who holds it, if a port that the cluster needs is taken."""
+    wanted = {spec.api_port(i): "API server" for i in range(spec.api_servers)}
+    for i in range(spec.etcd_members):
+        wanted.update(dict.fromkeys(spec.etcd_ports(i), "etcd"))
+    if any(not n.netns for n in spec.nodes):
+        wanted.update({spec.port(10250): "kubelet", spec.port(10255): "kubelet", spec.port(10256): "proxy"})
+    wanted.update({spec.port(10259): "scheduler", spec.port(10257): "controller manager"})
+    for port, who in wanted.items():
+        holder = processes.port_holder(port)
+        if holder:
+            raise ClusterError(f"port {port}, which the {who} needs, is in use by {holder}: stop that first")
+
+
+def create(layout: Layout, spec: ClusterSpec) -> None:
+    """Write everything a cluster needs to start, but start nothing."""
+    layout.make()
+    with console.step("Making keys and certificates"):
+        pki.ensure(layout.pki, spec)
+        kubeconfigs.write_all(layout, spec)
+    layout.spec.write_text(spec.to_json())
+
+
+def start(layout: Layout, spec: ClusterSpec) -> None:
+    """Start the supervisor and wait until all nodes are Ready. If the cluster cannot start, stop it again and say why."""
+    _write_programs(layout)
+    network.ensure(spec)
+    began = time.monotonic()
+    pause = images.pause()
+    with console.step("Starting etcd, API server, scheduler, controller manager, kubelet, proxy"):
+        supervisor.launch(layout)
+        try:
+            for path in engine.sockets(layout, spec):
+                engine.wait(path)
+                images.ensure_loaded(path, pause)
+            api = Api(layout, spec.server)
+            _wait("the API server", layout, api.ready)
+        except BaseException:
+            stop(layout, spec)
+            raise
+    apply_addons(layout, spec, api)
+    wait_ready(layout, spec)
+    console.say(f"  Ready after {time.monotonic() - began:.1f}s")
+
+
+def wait_ready(layout: Layout, spec: ClusterSpec) -> None:
+    api = Api(layout, spec.server)
+    with console.step("Waiting for the nodes to be Ready and DNS to answer"):
+        names = {n.name for n in spec.nodes}
+        _wait("the nodes", layout, lambda: names <= {n for n, ready in api.nodes().items() if ready})
+        if any(not n.netns for n in spec.nodes):
+            _wait("cluster DNS", layout, lambda: dns_answers(spec))
+
+
+def _write_programs(layout: Layout) -> None:
+    etcd = prepare.which("etcd")
+    if not etcd:
+        raise ClusterError("etcd is not on this machine: run ./pk up, which installs it")
+    (layout.root / "programs.json").write_text(json.dumps({"etcd": etcd}))
+
+
+def _wait(what: str, layout: Layout, done: Callable[[], bool], *, seconds: float = READY_SECONDS) -> None:
+    """Until `done()`; a component that keeps crashing ends it early, with its last words."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        for row in processes.read_state(layout.state).get("components", []):
+            if row["restarts"] >= CRASHES and row["state"] != "running":
+                log = layout.logs / row["log"]
+                raise ClusterError(f"{row['id']} keeps ending ({row['lastExit']}): {last_line(log)} (log: {log})")
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{what}: not ready after {seconds:.0f}s; the logs are in {layout.logs}")
+        time.sleep(0.05)
+
+
+def last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "it wrote no log"
+    return lines[-1][:300] if lines else "it wrote nothing"
+
+
+def apply_addons(layout: Layout, spec: ClusterSpec, api: Api) -> None:
+    """Objects that every cluster has beyond what the API server makes itself: deploy/addons."""
+    values = {"DNS_IP": spec.dns_ip, "DOMAIN": spec.domain, "SERVER": spec.internal_server}
+    for path in sorted((REPOSITORY / "deploy" / "addons").glob("*.yaml")):
+        text = re.sub(r"\$\{(\w+)\}", lambda m: values[m[1]], path.read_text())
+        for obj in yaml.safe_load_all(text):
+            if obj:
+                _apply(layout, api, obj)
+
+
+PLURALS = {"Service": "services", "ConfigMap": "configmaps", "StorageClass": "storageclasses", "ClusterRole": "clusterroles",
+           "ClusterRoleBinding": "clusterrolebindings", "Role": "roles", "RoleBinding": "rolebindings"}  # fmt: skip
+
+
+def _apply(layout: Layout, api: Api, obj: dict[str, object]) -> None:
+    version, kind, meta = str(obj["apiVersion"]), str(obj["kind"]), obj["metadata"]
+    assert isinstance(meta, dict)
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    scope = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    path = f"{root}{scope}/{PLURALS[kind]}/{meta['name']}"
+
+    def applied() -> bool:
+        try:
+            api.apply(obj, path)
+        except OSError:
+            return False
+        return True
+
+    _wait(f"applying {kind} {meta['name']}", layout, applied, seconds=30)
+
+
+def dns_answers(spec: ClusterSpec) -> bool:
+    """Whether the cluster's DNS on this machine resolves the API server's own service."""
+    labels = f"kubernetes.default.svc.{spec.domain}".split(".")
+    question = b"".join(bytes([len(x)]) + x.encode() for x in labels) + b"\0" + struct.pack(">HH", 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.3)
+        try:
+            client.sendto(struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + question, (spec.dns_ip, 53))
+            answer = client.recv(512)
+        except OSError:
+            return False
+    return answer[3] & 0xF == 0 and answer[6:8] != b"\0\0"
+
+
+def stop(layout: Layout, spec: ClusterSpec) -> None:
+    """Stop every process and pod; all data stays."""
+    found = processes.supervisor_of(layout.state)
+    keeps_engine = spec.engine == "host" and not any(n.own_engine for n in spec.nodes)
+    if found:
+        if not keeps_engine:
+            _quiesce(layout)
+            engine.stop_pods(layout, spec)
+        found.signal(signal.SIGTERM)
+        if not found.wait(90):
+            found.signal(signal.SIGKILL)
+    if keeps_engine and prepare.engine_answers(HOST_SOCKET):
+        engine.stop_pods(layout, spec)
+
+
+def _quiesce(layout: Layout) -> None:
+    """Freeze the kubelets, so that they do not restart what is about to be stopped with its engine."""
+    for row in processes.read_state(layout.state).get("components", []):
+        if row["name"] == "kubelet" and row["pid"]:
+            processes.Identity(row["pid"], row["started"]).signal(signal.SIGKILL)
+
+
+def down(layout: Layout, spec: ClusterSpec) -> None:
+    """Remove processes, pods, networks and files of the cluster, and nothing else."""
+    found = processes.supervisor_of(layout.state)
+    if found:
+        _quiesce(layout)
+    engine.remove_pods(layout, spec)
+    stop(layout, spec)
+    for node in spec.nodes:
+        _remove_node_network(layout, spec, node)
+    network.remove(spec)
+    _unmount_below(layout.root)
+    shutil.rmtree(layout.root, ignore_errors=False)
+
+
+def _remove_node_network(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
+    """What kubelet and proxy made in this machine's own network; a namespace goes as a whole."""
+    if node.netns:
+        return
+    for module in ("kubelet", "proxy"):
+        flags = {
+            "kubelet": [f"--root-dir={layout.node(node.name) / 'kubelet'}", f"--hostname-override={node.name}"],
+            "proxy": [f"--nftables-table={'pocketkube' if spec.slot == 0 else f'pocketkube-{spec.name}'}",
+                      f"--cluster-dns={spec.dns_ip}"],
+        }[module]  # fmt: skip
+        _run_python(module, "--cleanup", *flags)
+
+
+def _run_python(module: str, *flags: str) -> None:
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "-m", module, *flags], env=env, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        console.say(f"  {module} --cleanup: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+
+
+def _unmount_below(root: Path) -> None:
+    """Volumes that are file systems of their own (memory-backed ones) keep a folder from being removed."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{root}/")), reverse=True):
+        subprocess.run(["umount", "-l", mount], capture_output=True)

@@ -1,0 +1,90 @@
+"""The hosts of a cluster on one machine: a bridge, and a network namespace with a veth for each node that is a host of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from pocketkube.cluster.errors import ClusterError
+from pocketkube.cluster.spec import ClusterSpec, NodeSpec
+
+
+def primary_address() -> str:
+    """This machine's own IPv4 address towards its default route; "" if it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: the kernel only picks the route
+        except OSError:
+            return ""
+        address: str = probe.getsockname()[0]
+        return address
+
+
+def local_addresses() -> set[str]:
+    return {a["local"] for link in _json("addr") for a in link.get("addr_info", ()) if a.get("family") == "inet"}
+
+
+def ensure(spec: ClusterSpec) -> None:
+    """Make the bridge and namespaces that are missing. Safe to repeat; nothing that exists is touched."""
+    if not spec.bridge:
+        return
+    links = {link["ifname"] for link in _json("link")}
+    if spec.bridge not in links:
+        _ip("link", "add", spec.bridge, "type", "bridge")
+        _ip("addr", "add", spec.bridge_cidr, "dev", spec.bridge)
+    _ip("link", "set", spec.bridge, "up")
+    _accept_bridged(spec.bridge)
+    Path("/run/pocketkube").mkdir(mode=0o711, exist_ok=True)
+    for index, node in enumerate(spec.nodes):
+        if node.netns:
+            _ensure_host(spec, node, f"{spec.bridge}-{index}")
+
+
+def _ensure_host(spec: ClusterSpec, node: NodeSpec, veth: str) -> None:
+    if not Path("/run/netns", node.netns).exists():
+        _ip("netns", "add", node.netns)
+    inside = ("-n", node.netns)
+    _ip(*inside, "link", "set", "lo", "up")
+    if any(link["ifname"] == "eth0" for link in _json("link", netns=node.netns)):
+        return
+    _ip("link", "add", veth, "type", "veth", "peer", "name", "eth0", "netns", node.netns)
+    _ip("link", "set", veth, "master", spec.bridge, "up")
+    prefix = spec.bridge_cidr.rsplit("/", 1)[1]
+    _ip(*inside, "addr", "add", f"{node.address}/{prefix}", "dev", "eth0")
+    _ip(*inside, "link", "set", "eth0", "up")
+    _ip(*inside, "route", "add", "default", "via", spec.address)
+
+
+def _accept_bridged(bridge: str) -> None:
+    """An engine on this machine sets FORWARD to drop, and bridged frames pass there: let the hosts' bridge through."""
+    for way in ("-i", "-o"):
+        rule = ["FORWARD", way, bridge, "-j", "ACCEPT"]
+        if subprocess.run(["iptables", "-C", *rule], capture_output=True).returncode:
+            subprocess.run(["iptables", "-I", *rule], capture_output=True)
+
+
+def remove(spec: ClusterSpec) -> None:
+    """Take away what `ensure` made."""
+    for node in spec.nodes:
+        if node.netns and Path("/run/netns", node.netns).exists():
+            _ip("netns", "del", node.netns)
+    if spec.bridge and any(link["ifname"] == spec.bridge for link in _json("link")):
+        for way in ("-i", "-o"):
+            subprocess.run(["iptables", "-D", "FORWARD", way, spec.bridge, "-j", "ACCEPT"], capture_output=True)
+        _ip("link", "del", spec.bridge)
+
+
+def _ip(*words: str) -> None:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise ClusterError(f"`ip {' '.join(words)}` failed: {done.stderr.strip()}")
+
+
+def _json(what: str, *, netns: str = "") -> list[dict[str, Any]]:
+    scope = ["-n", netns] if netns else []
+    done = subprocess.run(["ip", "-j", *scope, what], capture_output=True, text=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+    return found

@@ -1,0 +1,89 @@
+"""`pk up`: from nothing to a Ready cluster. Safe to repeat."""
+
+from __future__ import annotations
+
+import argparse
+
+from pocketkube.cluster import console, lifecycle, prepare, processes
+from pocketkube.cluster import spec as specs
+from pocketkube.cluster.api import Api
+from pocketkube.cluster.errors import ClusterError
+from pocketkube.cluster.layout import Layout
+from pocketkube.cluster.spec import ClusterSpec
+from pocketkube.cluster.verbs import Verb
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--nodes", type=int, metavar="N", help="worker hosts; 1 is this machine itself (default: 1)")
+    parser.add_argument("--api-servers", type=int, metavar="N", help="API servers (default: 1)")
+    parser.add_argument("--etcd-members", type=int, metavar="N", help="etcd members: 1, 3 or 5 (default: 1)")
+    parser.add_argument(
+        "--advertise-address", default="", metavar="IP", help="address that nodes and pods reach the API server at"
+    )
+    parser.add_argument("--yes", "-y", action="store_true", help="install what is missing without asking")
+
+
+def run(args: argparse.Namespace) -> int:
+    layout = Layout.of(args.name)
+    prepare.check_machine()
+    found = specs.read(layout.spec)
+    if found:
+        return _again(layout, found, args)
+    spec = _new(layout, args)
+    console.say(f"Starting cluster {layout.name!r}: {len(spec.nodes)} node(s), API at {spec.server}")
+    lifecycle.create(layout, spec)
+    lifecycle.start(layout, spec)
+    _next_steps(layout, spec)
+    return 0
+
+
+def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
+    nodes, servers, members = args.nodes if args.nodes is not None else 1, args.api_servers or 1, args.etcd_members or 1
+    if not 0 <= nodes <= 100 or not 1 <= servers <= 9 or members not in (1, 3, 5):
+        raise ClusterError("--nodes takes 0 to 100, --api-servers 1 to 9, --etcd-members 1, 3 or 5")
+    prepare.check_disk(layout.root)
+    prepare.install(prepare.missing(own_engines=nodes > 1), yes=args.yes)
+    spec = lifecycle.plan(
+        layout.name, nodes=nodes, api_servers=servers, etcd_members=members, address=args.advertise_address
+    )
+    lifecycle.check_ports(spec)
+    return spec
+
+
+def _again(layout: Layout, spec: ClusterSpec, args: argparse.Namespace) -> int:
+    """There is a cluster of that name: nothing to do, or start it."""
+    asked = (args.nodes, args.api_servers, args.etcd_members)
+    there = (len(spec.nodes), spec.api_servers, spec.etcd_members)
+    if any(a is not None and a != t for a, t in zip(asked, there, strict=True)):
+        raise ClusterError(
+            f"cluster {layout.name!r} exists with {there[0]} node(s), {there[1]} API server(s), {there[2]} etcd member(s): "
+            f"./pk down{layout.flag} first, or take another --name"
+        )
+    if processes.supervisor_of(layout.state):
+        ready = Api(layout, spec.server).nodes()
+        if all(ready.get(n.name) for n in spec.nodes):
+            console.say(
+                f"Cluster {layout.name!r} is up already: {len(spec.nodes)} node(s) Ready at {spec.server}. Nothing to do."
+            )
+            return 0
+        lifecycle.wait_ready(layout, spec)
+        return 0
+    prepare.install(prepare.missing(own_engines=len(spec.nodes) > 1), yes=args.yes)
+    console.say(f"Resuming cluster {layout.name!r}")
+    lifecycle.create(layout, spec)
+    lifecycle.start(layout, spec)
+    _next_steps(layout, spec)
+    return 0
+
+
+def _next_steps(layout: Layout, spec: ClusterSpec) -> None:
+    console.say(f"""
+The cluster is ready. Next:
+  export KUBECONFIG=$(./pk kubeconfig{layout.flag})
+  kubectl get nodes                       # or, without kubectl: ./pk kubectl{layout.flag} get nodes
+  ./pk build examples/guestbook           # builds its images, no registry needed
+  kubectl apply -f examples/guestbook/
+  ./pk down{layout.flag}                               # removes everything again""")
+
+
+VERB = Verb("start a cluster, or say that it is up", run, arguments)
