@@ -18,6 +18,7 @@ class StoreError(Exception):
     ├── KeyMissing          update or delete found nothing
     ├── RevisionMismatch    the key is at another revision; `.current` is what is there now
     ├── Compacted           the revision asked for is gone; `.revision` is the oldest kept
+    ├── FutureRevision      the revision asked for has not come within the deadline; `.current` is where we are
     └── StoreUnavailable    etcd did not answer within the deadline; the write may or may not have happened
     """
 
@@ -40,6 +41,13 @@ class Compacted(StoreError):
     def __init__(self, revision: int):
         super().__init__(f"compacted up to {revision}")
         self.revision = revision
+
+
+class FutureRevision(StoreError):
+    def __init__(self, revision: int, current: int):
+        super().__init__(f"at revision {current}, not yet at {revision}")
+        self.revision = revision
+        self.current = current
 
 
 class StoreUnavailable(StoreError):
@@ -75,7 +83,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the store's stream brings at once: changes in revision order; `revision` is how far the stream has come (progress may be empty)."""
+    """What the store's stream brings at once: changes in revision order, never a part of one revision's changes;
+    `revision` is how far the stream has come (with no changes: progress alone)."""
 
     changes: Sequence[Change]
     revision: int
@@ -99,8 +108,11 @@ class Store(Protocol):
     async def current_revision(self) -> int:
         """The store's newest revision, linearizable: no write acknowledged before this call has a higher one."""
 
-    def watch(self, prefix: str, *, after: int) -> AsyncIterator[Batch]:
-        """Every change with a revision > `after`, in order, batches as they come. Raises Compacted, StoreUnavailable."""
+    def watch(self, prefix: str, *, after: int, previous: bool = False) -> AsyncIterator[Batch]:
+        """Every change with a revision > `after`, in order, batches as they come; goes on after a lost connection.
+
+        Revisions that changed nothing under `prefix` come as progress. `previous`: fill Change.previous.
+        Raises Compacted."""
 
     async def compact(self, revision: int) -> None: ...
 

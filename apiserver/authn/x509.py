@@ -1,0 +1,98 @@
+"""Client certificates that TLS has verified: common name is the user, organizations are the groups. Parsed once a certificate."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from apiserver.interfaces import User
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+_UID_OID = "1.3.6.1.4.1.57683.2"  # where upstream looks for a user's uid
+_KEPT = 4096
+
+T = TypeVar("T")
+
+
+class ClientCertificates:
+    """Subjects by certificate bytes. With `request_header_ca` two authorities share the listener, so that each
+    certificate's direct issuer decides what it is for; with one, the handshake's verification is enough."""
+
+    def __init__(self, client_ca: bytes = b"", request_header_ca: bytes = b"", *, now: Callable[[], float] = time.time):
+        self._client_ca, self._proxy_ca = client_ca, request_header_ca
+        self._now = now
+        self._users: dict[bytes, tuple[User | None, float]] = {}
+        self._proxies: dict[bytes, tuple[str | None, float]] = {}
+
+    def user(self, der: bytes) -> User | None:
+        """The certificate's subject; None where it has expired, has no common name, or is not by the client CA."""
+        known = self._users.get(der)
+        if known is None:
+            known = self._remember(self._users, der, self._parse_user(der))
+        return known[0] if self._now() < known[1] else None
+
+    def proxy_name(self, der: bytes) -> str | None:
+        """The common name of a front proxy's certificate; None where the request-header CA has not issued it."""
+        known = self._proxies.get(der)
+        if known is None:
+            known = self._remember(self._proxies, der, self._parse_proxy(der))
+        return known[0] if self._now() < known[1] else None
+
+    @staticmethod
+    def _remember(kept: dict[bytes, tuple[T, float]], der: bytes, parsed: tuple[T, float]) -> tuple[T, float]:
+        if len(kept) >= _KEPT:
+            kept.clear()
+        kept[der] = parsed
+        return parsed
+
+    def _parse_user(self, der: bytes) -> tuple[User | None, float]:
+        certificate, until = _load(der)
+        if certificate is None or (self._client_ca and self._proxy_ca and not _issued_by(certificate, self._client_ca)):
+            return None, until
+        names = _attributes(certificate, "2.5.4.3")
+        if not names or not names[-1]:
+            return None, until
+        groups = (*_attributes(certificate, "2.5.4.10"), "system:authenticated")
+        uid = (_attributes(certificate, _UID_OID) or [""])[0]
+        fingerprint = "X509SHA256=" + hashlib.sha256(der).hexdigest()
+        extra = {"authentication.kubernetes.io/credential-id": (fingerprint,)}
+        return User(names[-1], uid, tuple(dict.fromkeys(groups)), extra), until
+
+    def _parse_proxy(self, der: bytes) -> tuple[str | None, float]:
+        certificate, until = _load(der)
+        if certificate is None or not self._proxy_ca or not _issued_by(certificate, self._proxy_ca):
+            return None, until
+        return (_attributes(certificate, "2.5.4.3") or [""])[-1], until
+
+
+def _load(der: bytes) -> tuple[Certificate | None, float]:
+    from cryptography.x509 import load_der_x509_certificate
+
+    try:
+        certificate = load_der_x509_certificate(der)
+    except ValueError:
+        return None, float("inf")
+    return certificate, certificate.not_valid_after_utc.timestamp()
+
+
+def _attributes(certificate: Certificate, oid: str) -> list[str]:
+    from cryptography.x509 import ObjectIdentifier
+
+    return [str(a.value) for a in certificate.subject.get_attributes_for_oid(ObjectIdentifier(oid))]
+
+
+def _issued_by(certificate: Certificate, bundle: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.x509 import load_pem_x509_certificates
+
+    for authority in load_pem_x509_certificates(bundle):
+        try:
+            certificate.verify_directly_issued_by(authority)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        return True
+    return False

@@ -1,0 +1,161 @@
+"""One request as the chain and the handlers see it: a raw ASGI scope, read lazily; and the response they give back.
+
+Nothing is parsed twice and nothing is parsed that no one asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from apiserver.interfaces import RequestInfo, User
+from pocketkube.api.meta import errors
+
+if TYPE_CHECKING:
+    from apiserver.registry.resource import Resource
+
+Obj = dict[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY = 3 * 1024 * 1024  # bytes; upstream's limit of a resource request
+JSON = b"application/json"
+NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
+
+
+class Response:
+    """What a handler answers: ready bytes, or several pieces that are joined once."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        content_type: bytes = JSON,
+        headers: list[tuple[bytes, bytes]] | None = None,
+    ):
+        self.body = body
+        self.status = status
+        self.content_type = content_type
+        self.headers = headers
+
+
+def json_response(value: Any, *, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status=status)
+
+
+def status_response(error: errors.StatusError) -> Response:
+    """The Status of an error, with Retry-After where it asks for one."""
+    response = json_response(error.to_status(), status=error.code)
+    if error.retry_after:
+        response.headers = [(b"retry-after", str(error.retry_after).encode())]
+    return response
+
+
+@lru_cache(maxsize=2048)
+def parse_query(raw: bytes) -> Mapping[str, str]:
+    """The last value of each parameter. The result is shared: never change it."""
+    try:
+        return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True, errors="strict"))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise errors.BadRequest(f"invalid query string: {error}") from None
+
+
+_NO_QUERY: Mapping[str, str] = {}
+
+
+class Request:
+    """One HTTP request. `info`, `user` and `resource` are filled by the chain before a handler runs."""
+
+    __slots__ = ("_headers", "_query", "info", "method", "path", "receive", "resource", "scope", "send", "user", "warnings")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send):
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.info: RequestInfo = RequestInfo("", self.path)
+        self.user: User = NOBODY
+        self.resource: Resource | None = None
+        self.warnings: list[str] = []
+        self._query: Mapping[str, str] | None = None
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Names in lower case."""
+        return self._headers
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header, b"" without one. `name` in lower case."""
+        for key, value in self._headers:
+            if key == name:
+                return value
+        return b""
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        if self._query is None:
+            raw = self.scope["query_string"]
+            self._query = parse_query(raw) if raw else _NO_QUERY
+        return self._query
+
+    def query_all(self, name: str) -> list[str]:
+        """Every value of a repeated parameter, in order."""
+        pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return [value for key, value in pairs if key == name]
+
+    def flag(self, name: str) -> bool:
+        """A boolean parameter as upstream reads it: present and not `false` or `0`."""
+        value = self.query.get(name)
+        return value is not None and value.lower() not in ("false", "0")
+
+    def integer(self, name: str) -> int | None:
+        """An integer parameter, None where absent or empty. Raises BadRequest in upstream's words."""
+        text = self.query.get(name)
+        if not text:
+            return None
+        try:
+            return int(text)
+        except ValueError:
+            raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+    @property
+    def user_agent(self) -> str:
+        return self.header(b"user-agent").decode("latin-1")
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        extension = self.scope.get("extensions", {}).get("pocketkube.tls")
+        return extension["peer_certificate"] if extension else None
+
+    async def body(self, limit: int = MAX_BODY) -> bytes:
+        """The whole body. Raises RequestEntityTooLarge past `limit` bytes, BadRequest if the client went away."""
+        message = await self.receive()
+        data: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            _check_body(message, len(data), limit)
+            return data
+        pieces, size = [data], len(data)
+        while message.get("more_body"):
+            message = await self.receive()
+            piece = message.get("body", b"")
+            size += len(piece)
+            _check_body(message, size, limit)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+def _check_body(message: Mapping[str, Any], size: int, limit: int) -> None:
+    if message["type"] == "http.disconnect":
+        raise errors.BadRequest("the client went away")
+    if size > limit:
+        raise errors.RequestEntityTooLarge(f"Request entity too large: limit is {limit}")

@@ -1,0 +1,138 @@
+"""The entries of one resource in key order, with an index of every label pair and every selectable field."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+
+from apiserver.storage.entry import Entry, Query
+
+Pair = tuple[str, str]
+
+
+class Entries:
+    """Reads cost what they return; a write costs a bisection, and index work only for labels and fields that changed."""
+
+    def __init__(self, fields: Sequence[str], *, namespaced: bool) -> None:
+        self._namespaced = namespaced
+        self._fields = tuple(fields)
+        self._field_at = {name: at for at, name in enumerate(fields)}
+        self._by_key: dict[str, Entry] = {}
+        self._keys: list[str] = []  # sorted; `_ordered` runs beside it
+        self._ordered: list[Entry] = []
+        self._labelled: dict[Pair, set[str]] = {}  # label pair -> keys
+        self._valued: dict[Pair, set[str]] = {}  # (field, value) -> keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def get(self, key: str) -> Entry | None:
+        return self._by_key.get(key)
+
+    def field(self, entry: Entry, name: str) -> str:
+        """The value that a field selector compares; KeyError for a field that was not registered."""
+        if name == "metadata.name":
+            return entry.name
+        if name == "metadata.namespace":
+            return entry.namespace
+        return entry.fields[self._field_at[name]]
+
+    def pairs(self, entry: Entry) -> Iterable[Pair]:
+        """(field, value) of every registered field."""
+        return zip(self._fields, entry.fields, strict=True)
+
+    def select(self, query: Query) -> list[Entry]:
+        """The entries that a query selects, in key order."""
+        if query.name and (query.namespace or not self._namespaced):
+            entry = self.get(f"{query.namespace}/{query.name}" if query.namespace else query.name)
+            found = [entry] if entry else []
+        elif (narrowest := self._narrowest(query)) is not None:
+            found = [self._by_key[key] for key in sorted(narrowest)]
+        else:
+            found = self._range(query.namespace)
+            query = Query(name=query.name, match=query.match, fields=query.fields)
+        selects = self.test(query)
+        return found if selects is None else [entry for entry in found if selects(entry)]
+
+    def test(self, query: Query) -> Callable[[Entry], bool] | None:
+        """One predicate for all conditions of a query; None if every entry passes."""
+        tests: list[Callable[[Entry], bool]] = []
+        if namespace := query.namespace:
+            tests.append(lambda entry: entry.namespace == namespace)
+        if name := query.name:
+            tests.append(lambda entry: entry.name == name)
+        if labels := query.labels:
+            tests.append(lambda entry: all(entry.labels.get(label) == value for label, value in labels))
+        if fields := query.fields:
+            tests.append(lambda entry: all(self.field(entry, field) == value for field, value in fields))
+        if query.match is not None:
+            tests.append(query.match)
+        if len(tests) <= 1:
+            return tests[0] if tests else None
+        return lambda entry: all(test(entry) for test in tests)
+
+    def _narrowest(self, query: Query) -> set[str] | None:
+        """The smallest of the index sets that a query can use; None if it can use none."""
+        sets = [self._labelled.get(pair, set()) for pair in query.labels]
+        sets += [self._valued.get(pair, set()) for pair in query.fields if pair[0] in self._field_at]
+        return min(sets, key=len) if sets else None
+
+    def _range(self, namespace: str) -> list[Entry]:
+        if not namespace:
+            return self._ordered[:]
+        start = bisect_left(self._keys, namespace + "/")
+        return self._ordered[start : bisect_left(self._keys, namespace + "0", start)]  # "0" follows "/"
+
+    def load(self, entries: Iterable[Entry]) -> None:
+        """Replace everything."""
+        self.clear()
+        self._by_key = {entry.key: entry for entry in entries}
+        self._keys = sorted(self._by_key)
+        self._ordered = [self._by_key[key] for key in self._keys]
+        for entry in self._ordered:
+            self._add_to_index(entry)
+
+    def clear(self) -> None:
+        for part in (self._by_key, self._keys, self._ordered, self._labelled, self._valued):
+            part.clear()  # type: ignore[attr-defined]
+
+    def put(self, entry: Entry) -> Entry | None:
+        """Add or replace; the entry that was there."""
+        key = entry.key
+        previous = self._by_key.get(key)
+        self._by_key[key] = entry
+        at = bisect_left(self._keys, key)
+        if previous is None:
+            self._keys.insert(at, key)
+            self._ordered.insert(at, entry)
+            self._add_to_index(entry)
+            return None
+        self._ordered[at] = entry
+        if previous.labels == entry.labels:
+            entry.labels = previous.labels  # one dict for all revisions of an object
+        if previous.labels is not entry.labels or previous.fields != entry.fields:
+            self._remove_from_index(previous)
+            self._add_to_index(entry)
+        return previous
+
+    def pop(self, key: str) -> Entry | None:
+        entry = self._by_key.pop(key, None)
+        if entry is not None:
+            at = bisect_left(self._keys, key)
+            del self._keys[at], self._ordered[at]
+            self._remove_from_index(entry)
+        return entry
+
+    def _add_to_index(self, entry: Entry) -> None:
+        for pair in entry.labels.items():
+            self._labelled.setdefault(pair, set()).add(entry.key)
+        for pair in self.pairs(entry):
+            self._valued.setdefault(pair, set()).add(entry.key)
+
+    def _remove_from_index(self, entry: Entry) -> None:
+        for index, pairs in ((self._labelled, entry.labels.items()), (self._valued, self.pairs(entry))):
+            for pair in pairs:
+                keys = index[pair]
+                keys.discard(entry.key)
+                if not keys:
+                    del index[pair]

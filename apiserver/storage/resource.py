@@ -1,0 +1,175 @@
+"""The cache of one resource: its entries, its recent history and its watchers. Everything here is synchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from apiserver.storage import encoding
+from apiserver.storage.audience import Audience, beyond_group, group_of
+from apiserver.storage.entries import Entries
+from apiserver.storage.entry import EVERYTHING, NO_LABELS, Entry, Query
+from apiserver.storage.history import Event, History
+from apiserver.storage.interface import Compacted, FutureRevision
+from apiserver.storage.watcher import Format, Json, Watcher, frame
+
+Obj = dict[str, Any]
+Getter = Callable[[Obj], str]
+
+
+class ResourceCache:
+    """Made by WatchCache.register. Answers from memory; await WatchCache.wait_fresh first for a current answer."""
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        api_version: str,
+        kind: str,
+        namespaced: bool,
+        fields: Mapping[str, Getter] | None = None,
+        pinned: bool = False,
+    ) -> None:
+        self.prefix = prefix
+        self.json = Json(api_version, kind)
+        self.ready = False
+        self.revision = 0  # of the last change of this resource: rises whenever one of its objects changes
+        self.current = 0  # how far the store's stream has been applied: the resourceVersion of a LIST
+        self._pinned = pinned
+        self._getters = tuple((fields or {}).values())
+        self._entries = Entries(tuple(fields or {}), namespaced=namespaced)
+        self._history = History(0)
+        self._audience = Audience(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def watchers(self) -> int:
+        """How many watches are open."""
+        return len(self._audience)
+
+    def get(self, namespace: str, name: str) -> Entry | None:
+        return self._entries.get(f"{namespace}/{name}" if namespace else name)
+
+    def entries(self, query: Query = EVERYTHING) -> list[Entry]:
+        """What a query selects, in key order. Costs what it returns where an index, the name or the namespace narrows."""
+        return self._entries.select(query)
+
+    def field(self, entry: Entry, name: str) -> str:
+        """The value that a field selector compares; KeyError for a field that was not registered."""
+        return self._entries.field(entry, name)
+
+    def watch(
+        self,
+        query: Query = EVERYTHING,
+        *,
+        after: int | None = None,
+        initial: bool = False,
+        initial_end: bool = False,
+        bookmarks: bool = False,
+        format: Format | None = None,
+    ) -> Watcher:
+        """Follow what a query selects, from this moment on. Close the watcher when its client is gone.
+
+        `after`: events with a higher revision, first out of history. None: events from now on.
+        `initial` (where `after` is None): an ADDED for every entry that is there; `initial_end`: then a bookmark that says so.
+        `bookmarks`: a BOOKMARK about once a minute. `format` None: as stored.
+        Raises Compacted where history does not reach back to `after`, FutureRevision where the cache has not come to it.
+        """
+        form = format or self.json
+        backlog: Iterator[bytes] | None = None
+        if after is not None:
+            backlog = self._replay(self._since(after), query, form)
+        elif initial:
+            backlog = self._initial(self.entries(query), form, end=self.current if initial_end else 0)
+        watcher = Watcher(
+            self,
+            group=group_of(query),
+            selects=self._entries.test(beyond_group(query)),
+            format=form,
+            bookmarks=bookmarks,
+            backlog=backlog,
+        )
+        if self.ready:
+            self._audience.add(watcher)
+        else:
+            watcher.close()
+        return watcher
+
+    def forget(self, watcher: Watcher) -> None:
+        """Called by a watcher that closes."""
+        self._audience.discard(watcher)
+
+    def _since(self, revision: int) -> list[Event]:
+        if revision < self._history.floor:
+            raise Compacted(self._history.floor)
+        if revision > self.current:
+            raise FutureRevision(revision, self.current)
+        return self._history.after(revision)
+
+    def _replay(self, events: list[Event], query: Query, form: Format) -> Iterator[bytes]:
+        selects = self._entries.test(query)
+        for event in events:
+            if event_type := event.seen_by(selects):
+                yield frame(event_type, form.encode(event.subject(event_type)))
+
+    @staticmethod
+    def _initial(entries: list[Entry], form: Format, *, end: int) -> Iterator[bytes]:
+        for entry in entries:
+            yield frame("ADDED", form.encode(entry))
+        if end:
+            yield frame("BOOKMARK", form.bookmark(end, initial_end=True))
+
+    # What follows is called by the WatchCache alone.
+
+    def entry(self, key: str, value: bytes, *, revision: int, obj: Obj | None = None) -> Entry:
+        """An entry of a full key and a stored value; `obj`: its parsed form, resourceVersion included, if it is at hand.
+
+        Raises ValueError where the value is no object."""
+        data = encoding.splice_revision(value, revision)
+        parsed: Obj = orjson.loads(data) if obj is None else obj
+        entry = Entry(
+            key[len(self.prefix) :],
+            data,
+            revision=revision,
+            labels=parsed["metadata"].get("labels") or NO_LABELS,
+            fields=tuple([getter(parsed) for getter in self._getters]),
+            pinned=self._pinned,
+        )
+        if obj is not None:
+            entry.keep(obj)
+        return entry
+
+    def load(self, entries: Iterable[Entry], *, revision: int) -> None:
+        """Start from the entries as they were at `revision`."""
+        self._entries.load(entries)
+        self._history = History(revision)
+        self.revision = self.current = revision
+        self.ready = True
+
+    def put(self, entry: Entry) -> None:
+        self._happened(Event(entry, self._entries.put(entry), revision=entry.revision))
+
+    def remove(self, key: str, *, revision: int) -> None:
+        previous = self._entries.pop(key[len(self.prefix) :])
+        if previous is not None:
+            self._happened(Event(None, previous, revision=revision))
+
+    def _happened(self, event: Event) -> None:
+        self.revision = event.revision
+        self._history.add(event)
+        self._audience.tell(event)
+
+    def bookmark(self) -> None:
+        """Tell the watchers that want to know how far everything has been told."""
+        self._audience.bookmark(self.current)
+
+    def reset(self) -> None:
+        """End all watches and forget everything: the stream has a gap, or the resource is no longer served."""
+        self.ready = False
+        for watcher in self._audience:
+            watcher.close()
+        self._entries.clear()

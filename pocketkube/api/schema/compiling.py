@@ -1,0 +1,150 @@
+"""Turns raw OpenAPI into filled slots of a `Schema`: first its head, then, on the first descent, its children."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketkube.api.schema import definitions, readers
+from pocketkube.api.schema.model import MISSING, Schema
+
+Obj = dict[str, Any]
+
+_META = "io.k8s.apimachinery.pkg."
+_EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
+
+# Definitions whose wire form their own schema does not tell.
+_SPECIAL = {
+    _META + "api.resource.Quantity": "quantity",
+    _META + "util.intstr.IntOrString": "int-or-string",
+    _META + "apis.meta.v1.Time": "time",
+    _META + "apis.meta.v1.MicroTime": "microtime",
+    _META + "apis.meta.v1.FieldsV1": "any",
+    _META + "runtime.RawExtension": "any",
+    _EXTENSIONS + "JSON": "any",
+    _EXTENSIONS + "JSONSchemaPropsOrArray": "any",
+    _EXTENSIONS + "JSONSchemaPropsOrBool": "any",
+    _EXTENSIONS + "JSONSchemaPropsOrStringArray": "any",
+}
+
+# Defaults of list keys: the published schemas leave them out, yet items are told apart by them.
+_KEY_DEFAULTS = {
+    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
+    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
+}
+
+_PLAIN_LEAF = frozenset({"type", "description", "format", "default", "enum"})
+
+
+def json_type(raw: Obj) -> str:
+    """The type with the package's `or null` taken back."""
+    found = raw.get("type", "")
+    if isinstance(found, list):
+        found = next((t for t in found if t != "null"), "")
+    return str(found)
+
+
+def head(schema: Schema) -> None:
+    """Fill every slot that needs no look at children."""
+    raw = schema.raw
+    schema.type = _SPECIAL.get(schema.name) or _leaf_type(raw)
+    schema.format = raw.get("format", "")
+    schema.required = frozenset(raw.get("required", ()))
+    schema.nullable = bool(raw.get("nullable"))
+    schema.embedded = bool(raw.get("x-kubernetes-embedded-resource"))
+    schema.preserve = schema.type == "any" or bool(raw.get("x-kubernetes-preserve-unknown-fields"))
+    schema.default_value = raw.get("default", MISSING)
+    rules(schema, raw)
+    schema.go_type = go_type(schema)
+    schema.plain = readers.PLAIN.get(schema.type, readers.Never)
+    schema.read = readers.for_schema(schema)
+
+
+def _leaf_type(raw: Obj) -> str:
+    found = json_type(raw)
+    if found == "string" and raw.get("format") == "byte":
+        return "bytes"
+    if not found:
+        return "object" if "properties" in raw or "additionalProperties" in raw else "any"
+    if found == "object" and not raw.get("properties") and not raw.get("additionalProperties"):
+        # `{}` in Go, such as pod group policies without settings, unless a custom resource's schema says more
+        return "object"
+    return found
+
+
+def rules(schema: Schema, raw: Obj) -> None:
+    """How lists and maps merge: for strategic merge and for field ownership."""
+    strategies = str(raw.get("x-kubernetes-patch-strategy", "")).split(",")
+    schema.retain_keys = "retainKeys" in strategies
+    schema.merge_strategy = next((s for s in strategies if s in ("merge", "replace")), "")
+    schema.merge_key = raw.get("x-kubernetes-patch-merge-key", "")
+    schema.map_type = raw.get("x-kubernetes-map-type", "granular")
+    schema.list_keys = tuple(sorted(raw.get("x-kubernetes-list-map-keys", ())))
+    schema.list_type = raw.get("x-kubernetes-list-type", "")
+    if not schema.list_type and schema.merge_strategy == "merge":
+        schema.list_type = "map" if schema.merge_key else "set"
+        schema.list_keys = (schema.merge_key,) if schema.merge_key else ()
+    schema.list_type = schema.list_type or "atomic"
+
+
+def children(schema: Schema) -> None:
+    """Fill fields, items and map_values; definitions they refer to stay uncompiled."""
+    base = schema._definition
+    if base is not None:
+        schema.fields, schema.items, schema.map_values = base.fields, base.items, base.map_values
+        schema.item_defaults = base.item_defaults
+        return
+    raw = schema.raw
+    special = schema.name in _SPECIAL
+    schema.fields = {} if special else {k: prop(v) for k, v in raw.get("properties", {}).items()}
+    extra = raw.get("additionalProperties")
+    schema.map_values = prop(extra) if isinstance(extra, dict) and not special else None
+    schema.items = prop(raw["items"]) if "items" in raw else None
+    schema.item_defaults = _KEY_DEFAULTS.get(schema.items.name, {}) if schema.items else {}
+
+
+def prop(raw: Obj) -> Schema:
+    """The schema of a property; leaves without rules are shared, references are followed."""
+    ref = raw.get("$ref")
+    if ref is not None:
+        base = Schema.of(ref.removeprefix(definitions.REF))
+        if not any(k.startswith("x-kubernetes-") for k in raw):
+            return base
+        return _derived(base, raw)
+    if raw.keys() <= _PLAIN_LEAF and "default" not in raw:
+        key = (json_type(raw), raw.get("format", ""))
+        if key[0] not in ("object", "array", ""):
+            found = _LEAVES.get(key)
+            if found is None:
+                found = _LEAVES[key] = Schema("", {"type": key[0], "format": key[1]})
+            return found
+    return Schema("", raw)
+
+
+_LEAVES: dict[tuple[str, str], Schema] = {}
+
+
+def _derived(base: Schema, raw: Obj) -> Schema:
+    """A definition under the rules of the field that refers to it."""
+    merged = {**base.raw, **{k: v for k, v in raw.items() if k.startswith("x-kubernetes-")}}
+    return Schema(base.name, merged, definition=base)
+
+
+_GO_LEAVES = {
+    "string": "string", "boolean": "bool", "quantity": "resource.Quantity", "int-or-string": "int32", "time": "string",
+    "microtime": "string", "bytes": "[]uint8", "any": "interface {}",
+}  # fmt: skip
+
+
+def go_type(schema: Schema) -> str:
+    """The type as decoding errors name it upstream: v1.PodSpec, []v1.Container, map[string]string, int32."""
+    if schema.type == "integer":
+        return schema.format if schema.format in ("int32", "int64") else "int64"
+    if schema.type == "number":
+        return "float64"
+    if schema.type == "array" and schema.items:
+        return "[]" + schema.items.go_type
+    if schema.name and schema.type not in _GO_LEAVES:
+        return ".".join(schema.name.rsplit(".", 2)[-2:])
+    if schema.type == "object":
+        return "map[string]" + (schema.map_values.go_type if schema.map_values else "interface {}")
+    return _GO_LEAVES.get(schema.type, "interface {}")
