@@ -16,13 +16,24 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
 
 from apiserver.storage.entry import EVERYTHING, Entry, Query
-from apiserver.storage.interface import Batch, Change, Compacted, FutureRevision, Store
-from apiserver.storage.resource import Getter, Obj, ResourceCache
+from apiserver.storage.interface import (
+    Batch,
+    Change,
+    Compacted,
+    FutureRevision,
+    Page,
+    Store,
+    Stored,
+    StoreUnavailable,
+)
+from apiserver.storage.resource import Getter, Obj, Position, ResourceCache
 from apiserver.storage.watcher import Format, Json, Watcher, frame
 from pocketkube.base import tasks
+from pocketkube.base.backoff import Backoff
 from pocketkube.base.clock import Clock, SystemClock
 
 __all__ = [
@@ -46,23 +57,35 @@ SLICE = 200  # changes applied before other tasks get a turn
 OFFERS_KEPT = 1024
 
 
+class Late(NamedTuple):
+    """A resource being loaded beside the running stream, and what the stream brought for it meanwhile."""
+
+    task: asyncio.Task[None]
+    changes: list[Change]
+
+
 class WatchCache:
     def __init__(self, store: Store, *, prefix: str = "/registry/", clock: Clock | None = None) -> None:
-        self.revision = 0  # how far the stream has been applied
         self._store = store
         self._prefix = prefix
         self._clock = clock or SystemClock()
+        self._position = Position()
         self._resources: dict[str, ResourceCache] = {}
-        self._loading: dict[str, list[Change]] = {}  # resources registered while running -> what the stream brought meanwhile
+        self._late: dict[str, Late] = {}  # resources that were registered while the stream runs and are not loaded yet
         self._offers: dict[int, tuple[str, Obj]] = {}  # revision -> what a local writer wrote then
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # heap of (revision, order, future)
         self._order = itertools.count()
         self._ready = asyncio.Event()
 
     @property
+    def revision(self) -> int:
+        """How far the store's stream has been applied."""
+        return self._position.revision
+
+    @property
     def ready(self) -> bool:
-        """Every registered resource is loaded and the stream runs."""
-        return self._ready.is_set() and not self._loading
+        """What was registered before the start is loaded, and the stream runs."""
+        return self._ready.is_set()
 
     async def wait_ready(self) -> None:
         await self._ready.wait()
@@ -77,7 +100,7 @@ class WatchCache:
         fields: Mapping[str, Getter] | None = None,
         pinned: bool = False,
     ) -> ResourceCache:
-        """Keep the objects under `prefix` ("/registry/pods/"); while running too (it is `.ready` once loaded).
+        """Keep the objects under `prefix` ("/registry/pods/"). While running too: then await `wait_loaded`.
 
         `api_version` and `kind` are of the stored form. `fields`: field selectors beyond metadata.name and
         metadata.namespace, each with its getter; all are indexed. `pinned`: parsed objects are kept for good
@@ -86,25 +109,43 @@ class WatchCache:
         if (known := self._resources.get(prefix)) is not None:
             return known
         resource = ResourceCache(
-            prefix, api_version=api_version, kind=kind, namespaced=namespaced, fields=fields, pinned=pinned
+            prefix,
+            self._position,
+            api_version=api_version,
+            kind=kind,
+            namespaced=namespaced,
+            fields=fields,
+            pinned=pinned,
         )
         self._resources[prefix] = resource
         if self._ready.is_set():
-            self._loading[prefix] = []
-            tasks.spawn(f"load {prefix}", self._load_late(resource))
+            self._begin_late(resource)
         return resource
 
     def unregister(self, prefix: str) -> None:
         """Stop keeping a resource; its watches end."""
         resource = self._resources.pop(prefix, None)
-        self._loading.pop(prefix, None)
+        if (late := self._late.pop(prefix, None)) is not None:
+            late.task.cancel()
         if resource is not None:
             resource.reset()
+
+    async def wait_loaded(self, resource: ResourceCache, *, timeout: float = FRESH_SECONDS) -> None:
+        """Wait until a resource can be read. Raises StoreUnavailable after `timeout` seconds."""
+        if resource.ready:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                while not resource.ready and self._resources.get(resource.prefix) is resource:
+                    late = self._late.get(resource.prefix)
+                    await (asyncio.wait([late.task]) if late else self._next_load())
+        except TimeoutError:
+            raise StoreUnavailable(f"{resource.prefix} is not loaded yet") from None
 
     def offer(self, key: str, revision: int, obj: Obj) -> None:
         """Give the parsed object that was just written, so that the stream need not parse it. `obj` belongs to the cache
         from now on and must carry its new resourceVersion. `key` is the full one."""
-        if revision <= self.revision:
+        if revision <= self._position.revision:
             return
         self._offers[revision] = (key, obj)
         if len(self._offers) > OFFERS_KEPT:
@@ -118,124 +159,159 @@ class WatchCache:
         """
         if revision is None:
             revision = await self._store.current_revision()
-        if self.revision >= revision and self._ready.is_set():
-            return self.revision
+        if self._position.revision >= revision and self._ready.is_set():
+            return self._position.revision
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (revision, next(self._order), future))
         try:
             async with asyncio.timeout(timeout):
                 await future
         except TimeoutError:
-            raise FutureRevision(revision, self.revision) from None
-        return self.revision
+            raise FutureRevision(revision, self._position.revision) from None
+        return self._position.revision
 
     async def run(self) -> None:
         """Load and follow the store until cancelled. After a gap in the stream (compaction), load everything again."""
         bookmarks = asyncio.create_task(self._bookmark_forever(), name="watch cache bookmarks")
+        backoff = Backoff(0.1, 5.0, jitter=0.2)
         try:
             while True:
                 try:
                     await self._load()
-                    async for batch in self._store.watch(self._prefix, after=self.revision):
+                    backoff.reset()
+                    async for batch in self._store.watch(self._prefix, after=self._position.revision):
                         await self._apply(batch)
-                except Compacted as gone:
-                    log.warning("the store's stream has a gap, loading again: %s", gone)
-                finally:
-                    self._lose()
+                except Compacted as gap:
+                    log.warning("the store's stream has a gap, loading again: %s", gap)
+                except StoreUnavailable as failure:
+                    log.warning("cannot load from the store yet: %s", failure)
+                self._lose()
+                await self._clock.sleep(backoff.next())
         finally:
+            self._lose()
             await tasks.cancel(bookmarks)
 
     async def _load(self) -> None:
-        found: dict[str, list[Entry]] = {prefix: [] for prefix in self._resources}
+        found: dict[ResourceCache, list[Entry]] = {resource: [] for resource in self._resources.values()}
         revision = 0
-        start = ""
-        while True:
-            page = await self._store.list(self._prefix, limit=PAGE, start=start, revision=revision)
+        async for page in self._pages(self._prefix):
             revision = revision or page.revision
             for stored in page.items:
                 resource = self._resource_of(stored.key)
-                if resource is not None and resource.prefix in found:
-                    entry = self._entry(resource, stored.key, stored.value, stored.revision)
-                    if entry is not None:
-                        found[resource.prefix].append(entry)
-            if not page.more:
-                break
-            start = page.items[-1].key + "\0"
-        for prefix, entries in found.items():
-            if prefix in self._resources:
-                self._resources[prefix].load(entries, revision=revision)
-        for prefix in self._resources.keys() - found.keys():  # registered while the pages came
-            self._loading[prefix] = []
-            tasks.spawn(f"load {prefix}", self._load_late(self._resources[prefix]))
-        self._advance(revision)
+                if resource in found and (entry := _entry(resource, stored)) is not None:
+                    found[resource].append(entry)
+        self._position.revision = revision
+        for resource, entries in found.items():
+            if self._resources.get(resource.prefix) is resource:
+                resource.load(entries, revision=revision)
         self._ready.set()
+        for resource in self._resources.values():
+            if resource not in found:  # registered while the pages came
+                self._begin_late(resource)
         self._wake()
 
-    async def _load_late(self, resource: ResourceCache) -> None:
-        """Load a resource that came while the stream runs, then apply what the stream brought meanwhile."""
-        items = []
-        revision, start = 0, ""
-        while True:
-            page = await self._store.list(resource.prefix, limit=PAGE, start=start, revision=revision)
-            revision = revision or page.revision
-            items += page.items
-            if not page.more:
-                break
+    async def _pages(self, prefix: str) -> AsyncIterator[Page]:
+        """Everything under a prefix as it was at the first page's revision."""
+        page = await self._store.list(prefix, limit=PAGE)
+        revision = page.revision
+        yield page
+        while page.more:
             start = page.items[-1].key + "\0"
-        if self._resources.get(resource.prefix) is not resource:
-            return
-        made = (self._entry(resource, stored.key, stored.value, stored.revision) for stored in items)
-        resource.load([entry for entry in made if entry is not None], revision=revision)
-        for change in self._loading.pop(resource.prefix, []):
+            page = await self._store.list(prefix, limit=PAGE, start=start, revision=revision)
+            yield page
+
+    def _begin_late(self, resource: ResourceCache) -> None:
+        task = tasks.spawn(f"load {resource.prefix}", self._load_late(resource))
+        self._late[resource.prefix] = Late(task, [])
+
+    async def _load_late(self, resource: ResourceCache) -> None:
+        """Load one resource beside the running stream, then apply what the stream brought for it meanwhile."""
+        backoff = Backoff(0.1, 5.0)
+        while True:
+            try:
+                pages = [page async for page in self._pages(resource.prefix)]
+                break
+            except (Compacted, StoreUnavailable) as failure:
+                log.warning("cannot load %s yet: %s", resource.prefix, failure)
+                await self._clock.sleep(backoff.next())
+        made = [_entry(resource, stored) for page in pages for stored in page.items]
+        resource.load([entry for entry in made if entry is not None], revision=pages[0].revision)
+        for change in self._late.pop(resource.prefix).changes:
             self._apply_change(resource, change)
-        resource.current = max(resource.current, self.revision)
 
     def _resource_of(self, key: str) -> ResourceCache | None:
-        """The resource that a key belongs to: the first or the first two segments below the prefix name it."""
+        """Whose object a key is: the first segment below the prefix names the resource, or the first two."""
         at = key.find("/", len(self._prefix)) + 1
-        if not at:
-            return None
         resource = self._resources.get(key[:at])
-        if resource is None:
+        if resource is None and at:
             resource = self._resources.get(key[: key.find("/", at) + 1])
         return resource
 
-    def _entry(
-        self, resource: ResourceCache, key: str, value: bytes, revision: int, obj: Obj | None = None
-    ) -> Entry | None:
-        try:
-            return resource.entry(key, value, revision=revision, obj=obj)
-        except (ValueError, KeyError, TypeError, AttributeError) as failure:
-            log.error("the stored value of %s cannot be read and is left out: %s", key, failure)
-            return None
-
     async def _apply(self, batch: Batch) -> None:
-        for number, change in enumerate(batch.changes, 1):
+        done, last = 0, self._position.revision
+        for change in batch.changes:
+            if done >= SLICE and change.revision > last:
+                self._advance(last)
+                await asyncio.sleep(0)
+                done = 0
+            last = change.revision
+            done += 1
             resource = self._resource_of(change.key)
             if resource is None:
                 continue
-            if (waiting := self._loading.get(resource.prefix)) is not None:
-                waiting.append(change)
+            if (late := self._late.get(resource.prefix)) is not None:
+                late.changes.append(change)
             else:
                 self._apply_change(resource, change)
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
         self._advance(batch.revision)
-        self._wake()
 
     def _apply_change(self, resource: ResourceCache, change: Change) -> None:
-        if change.revision <= resource.current:
-            return  # the resource was loaded later than this
+        if change.revision <= resource.loaded:
+            return
         if change.deleted:
             resource.remove(change.key, revision=change.revision)
             return
-        offered = self._offers.pop(change.revision, None)
-        obj = offered[1] if offered is not None and offered[0] == change.key else None
-        entry = self._entry(resource, change.key, change.value, change.revision, obj)
+        key, obj = self._offers.pop(change.revision, ("", None))
+        stored = Stored(change.key, change.value, change.revision)
+        entry = _entry(resource, stored, obj if key == change.key else None)
         if entry is not None:
             resource.put(entry)
 
     def _advance(self, revision: int) -> None:
-        self.revision = max(self.revision, revision)
+        self._position.revision = revision
+        while self._offers and (first := next(iter(self._offers))) <= revision:
+            del self._offers[first]
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._position.revision:
+            future = heapq.heappop(self._waiting)[2]
+            if not future.done():
+                future.set_result(None)
+
+    def _lose(self) -> None:
+        self._ready.clear()
+        for late in self._late.values():
+            late.task.cancel()
+        self._late.clear()
         for resource in self._resources.values():
-            resource.current = max(resource.current, revision)
+            resource.reset()
+
+    async def _next_load(self) -> None:
+        """Until the next load is complete."""
+        await self._ready.wait()
+        await asyncio.sleep(0)
+
+    async def _bookmark_forever(self) -> None:
+        while True:
+            await self._clock.sleep(BOOKMARK_SECONDS)
+            for resource in list(self._resources.values()):
+                resource.bookmark()
+
+
+def _entry(resource: ResourceCache, stored: Stored, obj: Obj | None = None) -> Entry | None:
+    try:
+        return resource.entry(stored.key, stored.value, revision=stored.revision, obj=obj)
+    except (ValueError, KeyError, TypeError, AttributeError) as failure:
+        log.error("the stored value of %s cannot be read and is left out: %s", stored.key, failure)
+        return None

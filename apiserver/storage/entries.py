@@ -94,7 +94,7 @@ class Entries:
 
     def clear(self) -> None:
         for part in (self._by_key, self._keys, self._ordered, self._labelled, self._valued):
-            part.clear()  # type: ignore[attr-defined]
+            part.clear()
 
     def put(self, entry: Entry) -> Entry | None:
         """Add or replace; the entry that was there."""

@@ -19,12 +19,22 @@ Obj = dict[str, Any]
 Getter = Callable[[Obj], str]
 
 
+class Position:
+    """How far the store's stream has been applied; one for all resources."""
+
+    __slots__ = ("revision",)
+
+    def __init__(self) -> None:
+        self.revision = 0
+
+
 class ResourceCache:
     """Made by WatchCache.register. Answers from memory; await WatchCache.wait_fresh first for a current answer."""
 
     def __init__(
         self,
         prefix: str,
+        position: Position,
         *,
         api_version: str,
         kind: str,
@@ -36,7 +46,8 @@ class ResourceCache:
         self.json = Json(api_version, kind)
         self.ready = False
         self.revision = 0  # of the last change of this resource: rises whenever one of its objects changes
-        self.current = 0  # how far the store's stream has been applied: the resourceVersion of a LIST
+        self.loaded = 0  # the revision that it was loaded at: older changes are in it already
+        self._position = position
         self._pinned = pinned
         self._getters = tuple((fields or {}).values())
         self._entries = Entries(tuple(fields or {}), namespaced=namespaced)
@@ -45,6 +56,11 @@ class ResourceCache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def current(self) -> int:
+        """The revision that reads show: the resourceVersion of a LIST."""
+        return max(self.loaded, self._position.revision)
 
     @property
     def watchers(self) -> int:
@@ -147,7 +163,7 @@ class ResourceCache:
         """Start from the entries as they were at `revision`."""
         self._entries.load(entries)
         self._history = History(revision)
-        self.revision = self.current = revision
+        self.revision = self.loaded = revision
         self.ready = True
 
     def put(self, entry: Entry) -> None:

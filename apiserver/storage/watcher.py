@@ -14,7 +14,9 @@ from apiserver.storage.entry import Entry
 if TYPE_CHECKING:
     from apiserver.storage.resource import ResourceCache
 
-QUEUE_LIMIT = 4096  # frames that wait for a client; past it the watch ends and the client resumes from its last revision
+QUEUE_LIMIT = (
+    4096  # frames that wait for a client; past it the watch ends and the client resumes from its last revision
+)
 BACKLOG_CHUNK = 128  # initial or replayed frames that one `next` hands out, so that a long backlog blocks nobody
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"

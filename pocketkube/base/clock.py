@@ -34,7 +34,7 @@ class SystemClock:
 
 
 class FakeClock:
-    """A clock that moves only by `advance`. Sleepers wake in order of their time; equal times in order of their call."""
+    """A clock that moves only by `advance`. Sleepers wake in order of time, then of their call."""
 
     def __init__(self, start: datetime | None = None) -> None:
         self._now = start or datetime(2026, 11, 21, 3, 0, 0, tzinfo=UTC)

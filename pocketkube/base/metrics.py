@@ -14,7 +14,7 @@ ProcessCollector(registry=REGISTRY)
 
 
 def counter(name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
-    """A count that only rises; `_total` is added to the name if it lacks it. Keep `.labels(...)` results on hot paths."""
+    """A count that only rises; `_total` is added to the name if it lacks it. On hot paths keep `.labels(...)`."""
     return Counter(name, documentation, labels, registry=REGISTRY)
 
 
