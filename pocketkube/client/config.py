@@ -147,8 +147,10 @@ def read_kubeconfig(paths: list[Path]) -> Obj:
 
 def _absolute(data: Obj, folder: Path) -> None:
     """File names in a kubeconfig are relative to it."""
-    fields = {"clusters": ("cluster", ("certificate-authority",))}
-    fields["users"] = ("user", ("client-certificate", "client-key", "tokenFile"))
+    fields: dict[str, tuple[str, tuple[str, ...]]] = {
+        "clusters": ("cluster", ("certificate-authority",)),
+        "users": ("user", ("client-certificate", "client-key", "tokenFile")),
+    }
     for part, (body, names) in fields.items():
         for entry in data.get(part) or []:
             inner = entry.get(body) or {}

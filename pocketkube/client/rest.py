@@ -7,6 +7,7 @@ their own, so that a hundred watches never keep a request waiting.
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,7 +36,7 @@ REQUEST_SECONDS = 60.0
 _JSON = b"application/json"
 
 
-def user_agent(component: str) -> str:
+def full_user_agent(component: str) -> str:
     """How components name themselves: `kubelet/v1.37.0 (linux/amd64) pocketkube`."""
     return f"{component}/v1.37.0 (linux/amd64) pocketkube"
 
@@ -56,10 +57,10 @@ class Client:
         self._credentials = Credentials(config)
         self._url = httpx.URL(config.server)
         self._prefix = self._url.path.rstrip("/")
-        agent = user_agent if "/" in user_agent else globals()["user_agent"](user_agent)
+        agent = user_agent if "/" in user_agent else full_user_agent(user_agent)
         self._base = [(b"Host", self._url.netloc), (b"User-Agent", agent.encode())]
         self._base += _impersonation(config)
-        self._plain: dict[bytes, httpx.Headers] = {}
+        self._common: dict[bytes, list[tuple[bytes, bytes]]] = {}  # a content type's headers, while they stay the same
         self._requests = transport or self._transport(connections)
         self._streams = transport or self._transport(1 << 20)
 
@@ -77,7 +78,9 @@ class Client:
 
     # --- one object
 
-    async def get(self, resource: Resource, name: str, namespace: str = "", *, subresource: str = "", **params: Any) -> Obj:
+    async def get(
+        self, resource: Resource, name: str, namespace: str = "", *, subresource: str = "", **params: Any
+    ) -> Obj:
         return await self.request("GET", resource.path(namespace, name, subresource), params=params)
 
     async def create(
@@ -139,7 +142,9 @@ class Client:
         """The list as it is answered. Items get no kind and apiVersion by the server; see `items`."""
         return await self.request("GET", resource.path(namespace), params=params)
 
-    async def items(self, resource: Resource, namespace: str = "", *, limit: int = 500, **params: Any) -> list[Obj]:
+    async def items(
+        self, resource: Resource, namespace: str = "", *, limit: int = 500, **params: Any
+    ) -> builtins.list[Obj]:
         """All objects of a list, read page by page, each with its kind and apiVersion."""
         found: list[Obj] = []
         token = ""
@@ -274,22 +279,23 @@ class Client:
         headers: Mapping[str, str] | None,
         extensions: Mapping[str, Any],
     ) -> httpx.Request:
-        common = self._plain.get(content_type)
+        common = self._common.get(content_type)
         if common is None or not self._credentials.constant:
-            common = self._plain[content_type] = await self._common(content_type)
-        sent = httpx.Headers(common)
+            common = self._common[content_type] = await self._headers(content_type)
         if content or method in ("POST", "PUT", "PATCH"):
-            sent.raw.append((b"Content-Length", b"%d" % len(content)))
-            sent = httpx.Headers([*common.raw, (b"Content-Length", b"%d" % len(content))])
+            common = [*common, (b"Content-Length", b"%d" % len(content))]
+        sent = httpx.Headers(common)
         if headers:
             sent.update(headers)
-        return httpx.Request(method, self._url, headers=sent, stream=httpx.ByteStream(content), extensions=dict(extensions))
+        return httpx.Request(
+            method, self._url, headers=sent, stream=httpx.ByteStream(content), extensions=dict(extensions)
+        )
 
-    async def _common(self, content_type: bytes) -> httpx.Headers:
+    async def _headers(self, content_type: bytes) -> builtins.list[tuple[bytes, bytes]]:
         found = [*self._base, (b"Accept", _JSON), (b"Content-Type", content_type)]
         if authorization := await self._credentials.authorization():
             found.append((b"Authorization", authorization))
-        return httpx.Headers(found)
+        return found
 
 
 def typed(resource: Resource, items: list[Obj]) -> list[Obj]:
