@@ -54,7 +54,6 @@ def head(schema: Schema) -> None:
     schema.preserve = schema.type == "any" or bool(raw.get("x-kubernetes-preserve-unknown-fields"))
     schema.default_value = raw.get("default", MISSING)
     rules(schema, raw)
-    schema.go_type = go_type(schema)
     schema.plain = readers.PLAIN.get(schema.type, readers.Never)
     schema.read = readers.for_schema(schema)
 

@@ -40,7 +40,7 @@ class Schema:
     """
 
     __slots__ = (
-        "_custom", "_definition", "_raw", "default_value", "embedded", "fields", "format", "go_type", "item_defaults", "items",
+        "_custom", "_definition", "_raw", "default_value", "embedded", "fields", "format", "item_defaults", "items",
         "list_keys", "list_type", "map_type", "map_values", "merge_key", "merge_strategy", "name", "nullable", "plain",
         "preserve", "read", "required", "retain_keys", "type",
     )  # fmt: skip
@@ -48,7 +48,6 @@ class Schema:
     name: str  # of the definition, "" inside one
     type: str
     format: str
-    go_type: str  # as decoding errors name it: v1.PodSpec
     fields: dict[str, Schema]  # properties of an object
     items: Schema | None
     map_values: Schema | None  # additionalProperties

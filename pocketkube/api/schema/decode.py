@@ -1,0 +1,146 @@
+"""Bytes become an object: JSON or YAML with limits, duplicates seen when asked for, then the schema's walk."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pocketkube.api.meta.errors import BadRequest
+from pocketkube.api.schema import readers
+
+if TYPE_CHECKING:
+    from pocketkube.api.schema.model import Schema
+
+Obj = dict[str, Any]
+
+MAX_DEPTH = 500  # below Python's recursion limit with the walk on top; upstream stops at 10,000
+
+
+def decode(schema: Schema, obj: Any, *, mode: str) -> list[str]:
+    """See Schema.decode."""
+    report: list[str] = []
+    try:
+        schema.read(schema, obj, None, report if mode != "Ignore" else None)
+    except readers.Mismatch as wrong:
+        raise BadRequest(cannot_be_handled(obj, wrong.sentence())) from None
+    except RecursionError:
+        raise BadRequest(cannot_be_handled(obj, "exceeded max depth")) from None
+    return report
+
+
+def cannot_be_handled(obj: Any, why: str) -> str:
+    """`Pod in version "v1" cannot be handled as a Pod: ...`."""
+    if not isinstance(obj, dict) or not isinstance(obj.get("kind"), str) or not obj["kind"]:
+        return f"the object provided is unrecognized: {why}"
+    kind, version = obj["kind"], str(obj.get("apiVersion", "")).rsplit("/", 1)[-1]
+    return f'{kind} in version "{version}" cannot be handled as a {kind}: {why}'
+
+
+def strict_error(obj: Any, messages: list[str]) -> BadRequest:
+    """The answer to unknown and duplicate fields under fieldValidation=Strict."""
+    return BadRequest(cannot_be_handled(obj, "strict decoding error: " + ", ".join(messages)))
+
+
+def parse_json(body: bytes, *, mode: str = "Ignore") -> tuple[Any, list[str]]:
+    """(value, `duplicate field "spec.replicas"` messages, none in mode Ignore). Raises BadRequest on malformed JSON."""
+    check_depth(body)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as wrong:
+        raise BadRequest(f"couldn't get version/kind; json parse error: {_go_words(body, wrong)}") from None
+    if mode == "Ignore" or _keys_written(body) <= count_keys(value):
+        return value, []
+    return value, duplicates(body)
+
+
+def _keys_written(body: bytes) -> int:
+    """At least as many as the text has keys: a quote and a colon, but no escaped quote as in an annotation full of JSON."""
+    escaped = body.count(b'\\":') - body.count(b'\\\\":')
+    spaced = body.count(b'" :') + body.count(b'"\n:') + body.count(b'"\t:') + body.count(b'"\r:')
+    return body.count(b'":') - escaped + spaced
+
+
+def check_depth(body: bytes) -> None:
+    """Raises BadRequest for nesting that only a hostile client sends; brackets inside strings make it look closer."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in _BRACKETS.finditer(body):
+        token = bracket[0]
+        if token in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise BadRequest("couldn't get version/kind; json parse error: exceeded max depth")
+        elif token in b"]}":
+            depth -= 1
+
+
+_BRACKETS = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def count_keys(value: Any) -> int:
+    """How many object keys a parsed value has: fewer than the text shows means that some were given twice."""
+    count = 0
+    pending = [value]
+    while pending:
+        found = pending.pop()
+        if type(found) is dict:
+            count += len(found)
+            pending.extend(found.values())
+        elif type(found) is list:
+            pending.extend(found)
+    return count
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as parsed, duplicates included."""
+
+
+def duplicates(body: bytes) -> list[str]:
+    """`duplicate field "spec.replicas"` for every repeated key, in document order."""
+    report: list[str] = []
+    _find_duplicates(json.loads(body, object_pairs_hook=_Pairs), "", report)
+    return report[: readers.MAX_STRICT_ERRORS]
+
+
+def _find_duplicates(value: Any, path: str, report: list[str]) -> None:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for key, item in value:
+            place = f"{path}.{key}" if path else key
+            message = f'duplicate field "{place}"'
+            if key in seen and message not in report:
+                report.append(message)
+            seen.add(key)
+            _find_duplicates(item, place, report)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _find_duplicates(item, f"{path}[{index}]", report)
+
+
+def _go_words(body: bytes, wrong: orjson.JSONDecodeError) -> str:
+    """The complaint of Go's decoder about the same byte."""
+    at = wrong.pos
+    text = wrong.doc if isinstance(wrong.doc, str) else body.decode(errors="replace")
+    if at >= len(text.rstrip()):
+        return "unexpected end of JSON input"
+    shown = text[at] if text[at] != "'" else "\\'"
+    return f"invalid character '{shown}' {_context(text, at)}"
+
+
+def _context(text: str, at: int) -> str:
+    before = text[:at].rstrip()[-1:]
+    if not before:
+        return "looking for beginning of value"
+    if before == "{":
+        return "looking for beginning of object key string"
+    if before in ",[:":
+        return "looking for beginning of value"
+    return (
+        "after top-level value"
+        if before in "}]" and text[:at].count("{") == text[:at].count("}")
+        else ("after object key:value pair")
+    )
