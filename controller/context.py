@@ -72,3 +72,4 @@ class Controller:
     start: Callable[[Context], Run]
     enabled: bool = True  # part of "*"
     aliases: tuple[str, ...] = ()  # names of older releases
+    events: str = ""  # the component that its events name; "" is the service account

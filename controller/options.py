@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)")
@@ -106,7 +107,7 @@ class Options:
     v: int = 0
 
 
-_PARSERS = {"str": str, "int": int, "bool": boolean, "tuple[str, ...]": words}
+_PARSERS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "bool": boolean, "tuple[str, ...]": words}
 
 
 def _is_duration(name: str) -> bool:
@@ -114,7 +115,9 @@ def _is_duration(name: str) -> bool:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="controller", description="Runs the control loops of a cluster.", allow_abbrev=False)
+    made = argparse.ArgumentParser(
+        prog="controller", description="Runs the control loops of a cluster.", allow_abbrev=False
+    )
     for option in fields(Options):
         kind = str(option.type)
         flag = "--" + option.name.replace("_", "-")

@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.context import Context, orphans_in
 from pocketkube.api.meta import errors
+from pocketkube.api.meta.objects import controller_of, is_deleting
 from pocketkube.api.meta.selectors import Selector
 from pocketkube.client.informer import Informer
 from pocketkube.client.resources import Resource
@@ -26,17 +27,6 @@ def controller_reference(owner: Obj, resource: Resource) -> Obj:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-
-
-def controller_of(obj: Obj) -> Obj | None:
-    for reference in obj["metadata"].get("ownerReferences") or ():
-        if reference.get("controller"):
-            return dict(reference)
-    return None
-
-
-def is_deleting(obj: Obj) -> bool:
-    return bool(obj["metadata"].get("deletionTimestamp"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class Reconciler:
 
     def __init__(self, name: str, reconcile: Reconcile, *, clock: Clock, workers: int = 5):
         self.name = name
-        self.queue: WorkQueue = WorkQueue(clock)
+        self.queue: WorkQueue[str] = WorkQueue(clock)
         self._reconcile = reconcile
         self._workers = workers
 

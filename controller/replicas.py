@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from controller import conditions
+from controller.children import ChildWatch
 from controller.context import Context, Run
 from controller.expectations import Expectations
-from controller.ownership import claim, controller_of, is_deleting
+from controller.ownership import claim
 from controller.pod_control import PodControl, pod_from_template
 from controller.pods import (
     crowd_by_node,
@@ -25,10 +26,12 @@ from controller.pods import (
     is_terminating,
 )
 from controller.reconciler import Reconciler
-from controller.timestamps import rfc3339
 from pocketkube.api.meta import errors
+from pocketkube.api.meta.objects import controller_of, is_deleting
 from pocketkube.api.meta.selectors import Selector
+from pocketkube.api.meta.times import rfc3339
 from pocketkube.client.resources import PODS, Resource
+from pocketkube.client.store import key_of
 
 Obj = dict[str, Any]
 
@@ -105,67 +108,30 @@ class ReplicaLoop:
         name = self._resource.kind.lower()
         self._work = Reconciler(name, self._reconcile, clock=context.clock, workers=flavour.workers)
         self._owners.add_handler(on_add=self._changed, on_update=self._updated, on_delete=self._deleted)
-        self._pods.add_handler(on_add=self._pod_added, on_update=self._pod_updated, on_delete=self._pod_deleted)
+        ChildWatch(
+            self._owners,
+            self._resource,
+            self._pods,
+            enqueue=self._work.add,
+            selector=flavour.selector,
+            created=self._expectations.creation_observed,
+            deleted=lambda key, pod: self._expectations.deletion_observed(key, pod["metadata"]["uid"]),
+        )
 
     def run(self) -> Run:
         return self._work.run((self._owners, self._pods))
 
     def _changed(self, owner: Obj) -> None:
-        self._work.add(_key(owner))
+        self._work.add(key_of(owner))
 
     def _updated(self, old: Obj, new: Obj) -> None:
         if old["metadata"]["uid"] != new["metadata"]["uid"]:
-            self._expectations.forget(_key(old))
-        self._work.add(_key(new))
+            self._expectations.forget(key_of(old))
+        self._work.add(key_of(new))
 
     def _deleted(self, owner: Obj) -> None:
-        self._expectations.forget(_key(owner))
-        self._work.add(_key(owner))
-
-    def _pod_added(self, pod: Obj) -> None:
-        if is_deleting(pod):  # seen first after a restart: its deletion is what counts
-            self._pod_deleted(pod)
-            return
-        owner = self._owner_of(pod)
-        if owner is not None:
-            self._expectations.creation_observed(_key(owner))
-            self._work.add(_key(owner))
-        elif controller_of(pod) is None:
-            self._wake_matching(pod)
-
-    def _pod_updated(self, old: Obj, new: Obj) -> None:
-        if is_deleting(new):
-            self._pod_deleted(new)
-            return
-        before, owner = self._owner_of(old), self._owner_of(new)
-        if before is not None and before is not owner:
-            self._work.add(_key(before))
-        if owner is not None:
-            self._work.add(_key(owner))
-        elif controller_of(new) is None:
-            labels = (old["metadata"].get("labels") or {}) != (new["metadata"].get("labels") or {})
-            if labels or controller_of(old) is not None:
-                self._wake_matching(new)
-
-    def _pod_deleted(self, pod: Obj) -> None:
-        owner = self._owner_of(pod)
-        if owner is not None:
-            self._expectations.deletion_observed(_key(owner), pod["metadata"]["uid"])
-            self._work.add(_key(owner))
-
-    def _owner_of(self, pod: Obj) -> Obj | None:
-        """The owner by reference, only if the cache holds that very uid."""
-        reference = controller_of(pod)
-        if reference is None or reference["kind"] != self._resource.kind:
-            return None
-        owner: Obj | None = self._owners.store.get(f"{pod['metadata']['namespace']}/{reference['name']}")
-        return owner if owner is not None and owner["metadata"]["uid"] == reference["uid"] else None
-
-    def _wake_matching(self, pod: Obj) -> None:
-        labels = pod["metadata"].get("labels") or {}
-        for owner in self._owners.store.by_index("namespace", pod["metadata"]["namespace"]) if labels else ():
-            if self._flavour.selector(owner).matches(labels):
-                self._work.add(_key(owner))
+        self._expectations.forget(key_of(owner))
+        self._work.add(key_of(owner))
 
     async def _reconcile(self, key: str) -> float | None:
         owner = self._owners.store.get(key)
@@ -226,7 +192,3 @@ class ReplicaLoop:
             await self._context.client.update_status(self._resource, {**owner, "status": status})
         except errors.NotFound:
             return
-
-
-def _key(obj: Obj) -> str:
-    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
