@@ -42,7 +42,7 @@ class _Connection(asyncio.Protocol):
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: deque[bytes] = deque()
         self._unread = 0
-        self._paused = self._has_headers = self.complete = False
+        self._paused = self._has_headers = self.complete = self._reusable = False
         self.started = False  # a byte of the answer came
 
     # --- what asyncio calls
@@ -104,6 +104,7 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._has_headers:
             self.complete = True
+            self._reusable = self._parser.should_keep_alive()
             self._wake()
 
     # --- what the pool and the response call
@@ -135,8 +136,7 @@ class _Connection(asyncio.Protocol):
 
     def release(self) -> None:
         """Back to the pool if another request can follow, else closed."""
-        usable = self.complete and not self.closed and self._failure is None and not self._head
-        if not usable or not self._parser.should_keep_alive():
+        if not (self.complete and self._reusable) or self.closed or self._failure is not None or self._head:
             self.close()
         self._released(self)
 
