@@ -30,7 +30,9 @@ class StatusError(Exception):
     code = 500
     reason = "InternalError"
 
-    def __init__(self, message: str = "", *, details: Obj | None = None, code: int | None = None, reason: str | None = None):
+    def __init__(
+        self, message: str = "", *, details: Obj | None = None, code: int | None = None, reason: str | None = None
+    ):
         super().__init__(message)
         self.message = message
         self.details: Obj = details or {}
@@ -46,7 +48,13 @@ class StatusError(Exception):
         return int(value) if value else None
 
     def to_status(self) -> Obj:
-        status: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message}
+        status: Obj = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+        }
         if self.reason:
             status["reason"] = self.reason
         if self.details:
@@ -147,7 +155,9 @@ def not_found(group: str, resource: str, name: str) -> NotFound:
 
 
 def already_exists(group: str, resource: str, name: str) -> AlreadyExists:
-    return AlreadyExists(f'{qualified(group, resource)} "{name}" already exists', details=_details(group, resource, name))
+    return AlreadyExists(
+        f'{qualified(group, resource)} "{name}" already exists', details=_details(group, resource, name)
+    )
 
 
 def conflict(group: str, resource: str, name: str, why: str) -> Conflict:
@@ -162,7 +172,9 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 def forbidden(group: str, resource: str, name: str, why: str) -> Forbidden:
     named = f' "{name}"' if name else ""
-    return Forbidden(f"{qualified(group, resource)}{named} is forbidden: {why}", details=_details(group, resource, name))
+    return Forbidden(
+        f"{qualified(group, resource)}{named} is forbidden: {why}", details=_details(group, resource, name)
+    )
 
 
 def invalid(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> Invalid:

@@ -69,10 +69,7 @@ class Selector:
         if self.nothing:
             return False
         labels = labels or {}
-        for requirement in self.requirements:
-            if not requirement.matches(labels):
-                return False
-        return True
+        return all(requirement.matches(labels) for requirement in self.requirements)
 
     def exact(self) -> dict[str, str]:
         """The labels that are required to have one certain value: what an index can use."""
