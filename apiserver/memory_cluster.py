@@ -64,7 +64,10 @@ class MemoryCluster:
         current = self.get(group, plural, meta.get("namespace", ""), meta["name"])
         if current is None:
             raise errors.not_found(group, plural, meta["name"])
-        if meta.get("resourceVersion", current["metadata"]["resourceVersion"]) != current["metadata"]["resourceVersion"]:
+        if (
+            meta.get("resourceVersion", current["metadata"]["resourceVersion"])
+            != current["metadata"]["resourceVersion"]
+        ):
             raise errors.conflict(group, plural, meta["name"], errors.MODIFIED)
         fresh = deepcopy(obj)
         if subresource:

@@ -1,0 +1,65 @@
+"""What may be written and how it is completed: a decoded request in, changed in place or refused. `ORDER` is upstream's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from apiserver.admission.chain import Chain
+from apiserver.admission.plugin import Plugin, Setup
+from apiserver.interfaces import Authorizer, Cluster
+from pocketkube.api.kinds.kind import Kind
+from pocketkube.base import plugins
+
+__all__ = ["ORDER", "Chain", "Plugin", "Setup", "build"]
+
+ORDER = (
+    "NamespaceLifecycle",
+    "LimitRanger",
+    "ServiceAccount",
+    "NodeRestriction",
+    "TaintNodesByCondition",
+    "AlwaysPullImages",
+    "PodSecurity",
+    "PodNodeSelector",
+    "Priority",
+    "DefaultTolerationSeconds",
+    "ExtendedResourceToleration",
+    "DefaultStorageClass",
+    "StorageObjectInUseProtection",
+    "OwnerReferencesPermissionEnforcement",
+    "PersistentVolumeClaimResize",
+    "RuntimeClass",
+    "CertificateApproval",
+    "CertificateSigning",
+    "CertificateSubjectRestriction",
+    "DefaultIngressClass",
+    "PodTopologyLabels",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+    "ResourceQuota",
+)
+
+
+def build(
+    cluster: Cluster,
+    enabled: Sequence[str] = (),
+    disabled: Sequence[str] = (),
+    *,
+    authorizer: Authorizer | None = None,
+    kind_of: Callable[[str, str, str], Kind | None] | None = None,
+) -> Chain:
+    """The chain of the default plugins and `enabled`, without `disabled`. Raises ValueError for a name that is not there."""
+    found: dict[str, type[Plugin]] = {p.name: p for p in available().values()}
+    unknown = [name for name in (*enabled, *disabled) if name not in found]
+    if unknown:
+        raise ValueError(f"unknown admission plugin {', '.join(unknown)}; known are {', '.join(ORDER)}")
+    setup = Setup(cluster=cluster, authorizer=authorizer, kind_of=kind_of)
+    names = [n for n in ORDER if n in found and n not in disabled and (n in enabled or found[n].default)]
+    return Chain([found[name](setup) for name in names])
+
+
+def available() -> dict[str, type[Plugin]]:
+    """Every plugin there is, by its file's stem."""
+    return plugins.scan("apiserver.admission.plugins", "ADMISSION")

@@ -56,6 +56,4 @@ def _all_groups(name: str, groups: list[str]) -> tuple[str, ...]:
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{name.split(':')[2]}"]
     last = "system:unauthenticated" if name == "system:anonymous" else "system:authenticated"
     missing = [] if {"system:authenticated", "system:unauthenticated"} & set(groups) else [last]
-    return tuple([*groups, *missing])
-
-
+    return (*groups, *missing)

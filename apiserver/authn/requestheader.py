@@ -33,7 +33,9 @@ class RequestHeader:
         extra: dict[str, tuple[str, ...]] = {}
         for prefix in self.extra_prefixes:
             extra.update(prefixed(headers, prefix.encode()))
-        return User(name, _first(headers, self.uid_headers), tuple(dict.fromkeys([*groups, "system:authenticated"])), extra)
+        return User(
+            name, _first(headers, self.uid_headers), tuple(dict.fromkeys([*groups, "system:authenticated"])), extra
+        )
 
 
 def values(headers: Headers, name: bytes) -> list[str]:

@@ -24,7 +24,9 @@ _PREFIX = "authentication.kubernetes.io/"
 class ServiceAccountTokens:
     """A `BearerAuthenticator`. `issuers`: the first is what new tokens carry, the rest are still accepted."""
 
-    def __init__(self, cluster: Cluster, public_keys: Sequence[bytes], issuers: Sequence[str], audiences: Sequence[str]):
+    def __init__(
+        self, cluster: Cluster, public_keys: Sequence[bytes], issuers: Sequence[str], audiences: Sequence[str]
+    ):
         self._cluster = cluster
         self._pems = tuple(public_keys)
         self._issuers = frozenset(issuers)
@@ -58,7 +60,10 @@ class ServiceAccountTokens:
         for key in [named] if named is not None else list(self._keys.values()):
             try:
                 return jwt.decode(
-                    token, key, algorithms=[keys.algorithm(key)], options={"verify_aud": False, "verify_sub": False, "verify_jti": False}
+                    token,
+                    key,
+                    algorithms=[keys.algorithm(key)],
+                    options={"verify_aud": False, "verify_sub": False, "verify_jti": False},
                 )
             except jwt.InvalidSignatureError as mismatch:
                 failure = mismatch
@@ -71,7 +76,9 @@ class ServiceAccountTokens:
         given = [given] if isinstance(given, str) else given
         matched = tuple(a for a in wanted or self._audiences if a in given)
         if not matched:
-            raise InvalidToken(f"token audiences {given} is invalid for the target audiences {list(wanted or self._audiences)}")
+            raise InvalidToken(
+                f"token audiences {given} is invalid for the target audiences {list(wanted or self._audiences)}"
+            )
         private = claims.get("kubernetes.io") or {}
         namespace, account = private.get("namespace", ""), private.get("serviceaccount") or {}
         references = [("serviceaccounts", namespace, account.get("name", ""), account.get("uid", ""))]
@@ -94,7 +101,10 @@ class ServiceAccountTokens:
         encoded = base64.b64encode(token.encode()).decode()
         if secret is None or (secret.get("data") or {}).get("token") != encoded:
             raise InvalidToken("service account token has been invalidated")
-        references = [("serviceaccounts", namespace, name, uid), ("secrets", namespace, secret_name, secret["metadata"]["uid"])]
+        references = [
+            ("serviceaccounts", namespace, name, uid),
+            ("secrets", namespace, secret_name, secret["metadata"]["uid"]),
+        ]
         await self._require(references)
         matched = tuple(a for a in wanted if a in self._audiences) if wanted else self._audiences
         if not matched:
@@ -157,7 +167,9 @@ def _extra(claims: Obj, private: Obj) -> dict[str, tuple[str, ...]]:
     return extra
 
 
-def service_account_user(namespace: str, name: str, uid: str = "", *, extra: dict[str, tuple[str, ...]] | None = None) -> User:
+def service_account_user(
+    namespace: str, name: str, uid: str = "", *, extra: dict[str, tuple[str, ...]] | None = None
+) -> User:
     """The subject that a service account's requests come as."""
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
     return User(f"system:serviceaccount:{namespace}:{name}", uid, groups, extra or {})

@@ -23,7 +23,15 @@ EXTENDED_SECONDS = 365 * 24 * 3600
 class TokenIssuer:
     """Signs with one key. `audiences` are the API's own: what a token is for when nothing is asked."""
 
-    def __init__(self, key: bytes, issuer: str, audiences: Sequence[str] = (), *, extend: bool = True, now: Callable[[], float] = time.time):
+    def __init__(
+        self,
+        key: bytes,
+        issuer: str,
+        audiences: Sequence[str] = (),
+        *,
+        extend: bool = True,
+        now: Callable[[], float] = time.time,
+    ):
         self.issuer = issuer
         self.audiences = tuple(audiences) or (issuer,)
         self._key = keys.private_key(key)

@@ -1,0 +1,1 @@
+"""One file a plugin, each exporting `ADMISSION`. Their order is `apiserver.admission.ORDER`."""

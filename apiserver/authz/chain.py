@@ -1,0 +1,67 @@
+"""The authorization modes in the order of the flag: the first that allows or denies decides; system:masters may do all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apiserver.interfaces import Authorizer, Decision, RequestInfo, User
+
+Obj = dict[str, Any]
+
+MASTERS = "system:masters"
+_MASTER = Decision(True, "")
+_EVERYTHING: list[Obj] = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+_EVERY_URL: list[Obj] = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
+
+
+class Chain:
+    """Implements `Authorizer` over others."""
+
+    def __init__(self, authorizers: Sequence[Authorizer]):
+        self.authorizers = tuple(authorizers)
+
+    def authorize(self, user: User, request: RequestInfo) -> Decision:
+        if MASTERS in user.groups:
+            return _MASTER
+        reasons = []
+        for authorizer in self.authorizers:
+            decision = authorizer.authorize(user, request)
+            if decision.allowed or decision.denied:
+                return decision
+            if decision.reason:
+                reasons.append(decision.reason)
+        return Decision(False, ", ".join(reasons))
+
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
+        if MASTERS in user.groups:
+            return _EVERYTHING, _EVERY_URL, False
+        resource_rules: list[Obj] = []
+        url_rules: list[Obj] = []
+        incomplete = False
+        for authorizer in self.authorizers:
+            resources, urls, partial = await authorizer.rules_for(user, namespace)
+            resource_rules += resources
+            url_rules += urls
+            incomplete = incomplete or partial
+        return resource_rules, url_rules, incomplete
+
+
+class AlwaysAllow:
+    """Everything is allowed."""
+
+    def authorize(self, user: User, request: RequestInfo) -> Decision:
+        return _MASTER
+
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
+        return _EVERYTHING, _EVERY_URL, False
+
+
+class AlwaysDeny:
+    """Nothing is allowed, by having no opinion: another mode may still allow."""
+
+    def authorize(self, user: User, request: RequestInfo) -> Decision:
+        return Decision(False, "Everything is forbidden.")
+
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
+        return [], [], False
