@@ -38,6 +38,7 @@ ORDER = (
     "MutatingAdmissionWebhook",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionWebhook",
+    "RoleEscalation",
     "ResourceQuota",
 )
 
