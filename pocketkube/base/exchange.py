@@ -1,0 +1,198 @@
+"""One HTTP request and its response, between uvicorn's parser and an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+if TYPE_CHECKING:
+    from pocketkube.base.protocol import Protocol
+
+log = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+
+_BODILESS = (204, 304)
+_FAILED = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"InternalError","code":500}'
+_date = (0, b"")
+
+
+def _date_line() -> bytes:
+    global _date
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, b"date: " + formatdate(now, usegmt=True).encode() + b"\r\n")
+    return _date[1]
+
+
+class Exchange:
+    """Reads the body with `receive`, writes with `send`, as ASGI 3 says.
+
+    A response of known length leaves in one write with its head; a streamed one sends its head at once.
+    """
+
+    __slots__ = (
+        "body",
+        "chunked",
+        "complete",
+        "delivered",
+        "expect_continue",
+        "gone",
+        "head",
+        "keep_alive",
+        "left",
+        "method",
+        "more_body",
+        "protocol",
+        "scope",
+        "started",
+        "stopping",
+        "waiter",
+    )
+
+    def __init__(self, protocol: Protocol, scope: Message, *, keep_alive: bool, expect_continue: bool) -> None:
+        self.protocol = protocol
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.keep_alive = keep_alive
+        self.expect_continue = expect_continue
+        self.body = b""  # received and not yet handed out
+        self.more_body = True
+        self.delivered = False  # the end of the body has been handed out
+        self.gone = False  # the client is away
+        self.stopping = False  # the server is, and would like a streamed response to end
+        self.started = False
+        self.complete = False
+        self.chunked = False
+        self.left = 0  # bytes that the announced content-length still lacks
+        self.head: bytes | None = None  # waits for the first bytes of the body
+        self.waiter: asyncio.Future[None] | None = None
+
+    async def run(self, app: Callable[..., Any]) -> None:
+        try:
+            await app(self.scope, self.receive, self.send)
+            if not self.complete and not self.gone:
+                raise RuntimeError("the application returned without completing its response")
+        except asyncio.CancelledError:
+            self.protocol.transport.abort()
+            raise
+        except Exception as failure:
+            if not self.gone:
+                log.error("%s %s failed: %r", self.method, self.scope["path"], failure, exc_info=failure)
+                await self._fail()
+
+    async def _fail(self) -> None:
+        if self.started and self.head is None:
+            self.protocol.transport.abort()  # the client must see that the response was cut off
+            return
+        self.started, self.chunked, self.head, self.keep_alive = False, False, None, False
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_FAILED))]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": _FAILED})
+
+    async def receive(self) -> Message:
+        if self.expect_continue:
+            self.expect_continue = False
+            self.protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not self._readable():
+            self.protocol.flow.resume_reading()
+            self.waiter = self.protocol.loop.create_future()
+            try:
+                await self.waiter
+            finally:
+                self.waiter = None
+        if self._over():
+            return {"type": "http.disconnect"}
+        message = {"type": "http.request", "body": self.body, "more_body": self.more_body}
+        self.body = b""
+        self.delivered = not self.more_body
+        return message
+
+    def _readable(self) -> bool:
+        return bool(self.body) or not (self.more_body or self.delivered) or self._over()
+
+    def _over(self) -> bool:
+        return self.gone or self.complete or (self.stopping and self.started)
+
+    def wake(self) -> None:
+        """Something changed that `receive` may wait for."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def send(self, message: Message) -> None:
+        flow = self.protocol.flow
+        if flow.write_paused and not self.gone:
+            await flow.drain()
+        if self.gone:
+            return
+        if not self.started:
+            self._start(message["status"], message.get("headers", ()))
+        elif not self.complete:
+            self._body(message.get("body", b""), last=not message.get("more_body", False))
+        else:
+            raise RuntimeError("the response is complete already")
+
+    def _start(self, status: int, headers: Any) -> None:
+        self.started = True
+        self.expect_continue = False
+        lines = [STATUS_LINE[status], _date_line()]
+        sized = status in _BODILESS
+        for name, value in headers:
+            name = name.lower()
+            if name == b"content-length":
+                self.left = int(value)
+                sized = True
+            elif name == b"connection" and b"close" in value.lower():
+                self.keep_alive = False
+                continue
+            elif name == b"transfer-encoding":
+                continue
+            lines += (name, b": ", value, b"\r\n")
+        if self.method == "HEAD" or status in _BODILESS:
+            self.left = 0
+        elif not sized:
+            self.chunked = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        head = b"".join(lines)
+        if head.count(b"\n") != head.count(b"\r\n") or head.count(b"\r\n\r\n") != 1 or head.count(b"\0"):
+            self.started = False
+            raise ValueError("a header value holds a line break")
+        if self.chunked:
+            self.protocol.transport.write(head)
+        else:
+            self.head = head
+
+    def _body(self, body: bytes, *, last: bool) -> None:
+        transport = self.protocol.transport
+        if self.chunked:
+            if body:
+                transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, b"0\r\n\r\n" if last else b""))
+            elif last:
+                transport.write(b"0\r\n\r\n")
+        else:
+            if self.method == "HEAD":
+                body = b""
+            self.left -= len(body)
+            if self.left < 0 or (last and self.left):
+                raise RuntimeError("the response is not as long as its content-length says")
+            if self.head is not None:
+                head, self.head = self.head, None
+                if len(body) < 65536:
+                    transport.write(head + body)
+                else:
+                    transport.writelines((head, body))
+            elif body:
+                transport.write(body)
+        if last:
+            self.complete = True
+            self.wake()
+            self.protocol.exchange_complete(self)

@@ -1,0 +1,237 @@
+"""uvicorn's HTTP/1.1 protocol with what an API server needs: client certificates, upgrades, and little work a request.
+
+Relied on in uvicorn: HttpToolsProtocol's constructor, its attributes parser, transport, flow, loop, app, connections and tasks,
+its on_url, send_400_response and FlowControl, and STATUS_LINE. The rest of its per-request path is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import urllib.parse
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+
+from pocketkube.base.exchange import Exchange
+
+log = logging.getLogger(__name__)
+
+MAX_HEAD = 1 << 20  # bytes of a request's line and headers, as Go's server
+STREAM_LIMIT = 1 << 18  # bytes that a hijacked connection's reader holds before it stops reading
+
+
+class Protocol(HttpToolsProtocol):  # type: ignore[misc]
+    """One connection. Requests on it are answered one after the other."""
+
+    parser: Any
+    headers: list[tuple[bytes, bytes]]
+    exchange: Exchange | None = None
+    head_bytes = 0
+    hijacked = False
+    upgraded: bytearray | None = None  # what followed an upgrade request, until someone takes the connection over
+    when_gone: Callable[[], None] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.server = get_local_addr(transport)
+        self.client = get_remote_addr(transport)
+        tls = transport.get_extra_info("ssl_object")
+        self.scheme = "http" if tls is None else "https"
+        self.waiting: deque[Exchange] = deque()
+        self.idle_since = self.loop.time()
+        self.extensions: dict[str, Any] = {
+            "pocketkube.tls": {"peer_certificate": tls.getpeercert(binary_form=True) if tls is not None else None},
+            "pocketkube.disconnect": self.on_disconnect,
+        }
+        _probe_when_idle(transport.get_extra_info("socket"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connections.discard(self)
+        self.parser = None
+        self.flow.resume_writing()
+        for exchange in (self.exchange, *self.waiting):
+            if exchange is not None and not exchange.complete:
+                exchange.gone = True
+                exchange.wake()
+        self.waiting.clear()
+        self._tell_gone()
+
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called, once, if the client leaves or the server stops before the current response is complete."""
+        self.when_gone = callback
+        if self.exchange is not None and (self.exchange.gone or self.exchange.stopping):
+            self._tell_gone()
+
+    def _tell_gone(self) -> None:
+        callback, self.when_gone = self.when_gone, None
+        if callback is not None:
+            callback()
+
+    # What the client sends
+
+    def data_received(self, data: bytes) -> None:
+        if self.upgraded is not None:
+            self.upgraded += data
+            if len(self.upgraded) > STREAM_LIMIT:
+                self.flow.pause_reading()
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.upgraded = bytearray(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            if self.exchange is None or self.exchange.complete:
+                self.send_400_response("Invalid HTTP request received.")
+            else:
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.head_bytes = 0
+        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self.headers.append((name, value))
+        self.head_bytes += len(name) + len(value)
+        if self.head_bytes > MAX_HEAD:
+            raise ValueError("the request's headers are too large")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+
+    def on_headers_complete(self) -> None:
+        parser = self.parser
+        url = httptools.parse_url(self.url)
+        raw_path = url.path or b"/"
+        path = raw_path.decode("ascii")
+        version = parser.get_http_version()
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "method": parser.get_method().decode("ascii"),
+            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": url.query or b"",
+            "headers": self.headers,
+            "extensions": self.extensions,
+            "state": {},
+        }
+        upgrade = parser.should_upgrade()
+        exchange = Exchange(
+            self,
+            scope,
+            keep_alive=version == "1.1" and parser.should_keep_alive() and not upgrade,
+            expect_continue=self.expect_100_continue,
+        )
+        if upgrade:
+            scope["extensions"] = self.extensions | {"pocketkube.upgrade": self.hijack}
+        self.receiving = exchange
+        if self.exchange is None or self.exchange.complete:
+            self._begin(exchange)
+        else:
+            self.waiting.append(exchange)
+            self.flow.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        exchange = self.receiving
+        if exchange.complete:
+            return
+        exchange.body = exchange.body + body if exchange.body else body
+        if len(exchange.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        exchange.wake()
+
+    def on_message_complete(self) -> None:
+        self.receiving.more_body = False
+        self.receiving.wake()
+
+    # What we answer
+
+    def _begin(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        task = self.loop.create_task(exchange.run(self.app))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def exchange_complete(self, exchange: Exchange) -> None:
+        """The response has been written: close, or go on with the next request."""
+        self.when_gone = None
+        if not exchange.keep_alive:
+            self.transport.close()
+            return
+        self.idle_since = self.loop.time()
+        self.flow.resume_reading()
+        if self.waiting and not self.transport.is_closing():
+            self._begin(self.waiting.popleft())
+
+    async def hijack(self, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Answer an upgrade request with `head` (status line, headers, empty line) and give the raw connection away.
+
+        The caller closes the writer. What the client sent behind its request is in the reader. Raises ConnectionError.
+        """
+        exchange = self.exchange
+        if exchange is None or exchange.gone or exchange.started or self.transport.is_closing():
+            raise ConnectionResetError("the connection cannot be taken over")
+        exchange.started = exchange.complete = True
+        self.when_gone = None
+        self.hijacked = True
+        self.connections.discard(self)
+        reader = asyncio.StreamReader(limit=STREAM_LIMIT, loop=self.loop)
+        stream = asyncio.StreamReaderProtocol(reader, loop=self.loop)
+        self.transport.set_protocol(stream)
+        stream.connection_made(self.transport)
+        if self.flow.write_paused:
+            stream.pause_writing()
+        if self.upgraded:
+            reader.feed_data(bytes(self.upgraded))
+        self.upgraded = bytearray()
+        self.flow.resume_reading()
+        self.parser = None
+        self.transport.write(head)
+        return reader, asyncio.StreamWriter(self.transport, stream, reader, self.loop)
+
+    # What the server asks
+
+    def shutdown(self) -> None:
+        """Close if idle; otherwise let the response end, and tell a streamed one to."""
+        exchange = self.exchange
+        if exchange is None or exchange.complete:
+            self.transport.close()
+            return
+        exchange.keep_alive = False
+        exchange.stopping = True
+        exchange.wake()
+        self._tell_gone()
+
+    def close_if_idle(self, since: float) -> None:
+        """Close if no request has been there since that moment of the loop's time."""
+        if (self.exchange is None or self.exchange.complete) and self.idle_since < since:
+            self.transport.close()
+
+
+def _probe_when_idle(sock: socket.socket | None) -> None:
+    """TCP keep-alive: a peer that vanished without a word is found within about a minute."""
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    for level, option, value in (
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    ):
+        sock.setsockopt(level, option, value)
