@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 Message = dict[str, Any]
 
 _BODILESS = (204, 304)
+PIECE = 1 << 18  # bytes written at once
+
 _FAILED = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"InternalError","code":500}'
 _date = (0, b"")
 
@@ -134,7 +136,11 @@ class Exchange:
         if not self.started:
             self._start(message["status"], message.get("headers", ()))
         elif not self.complete:
-            self._body(message.get("body", b""), last=not message.get("more_body", False))
+            body, last = message.get("body", b""), not message.get("more_body", False)
+            if len(body) > PIECE:
+                body = await self._all_but_rest(memoryview(body))
+            if not self.gone:
+                self._body(body, last=last)
         else:
             raise RuntimeError("the response is complete already")
 
@@ -171,7 +177,18 @@ class Exchange:
         else:
             self.head = head
 
-    def _body(self, body: bytes, *, last: bool) -> None:
+    async def _all_but_rest(self, body: memoryview) -> memoryview:
+        """Write a large body piece by piece, as fast as the client reads, and give back its last piece: what waits for
+        a slow client is then one piece encrypted, not the whole."""
+        flow = self.protocol.flow
+        while len(body) > PIECE and not self.gone:
+            self._body(body[:PIECE], last=False)
+            body = body[PIECE:]
+            if flow.write_paused:
+                await flow.drain()
+        return body
+
+    def _body(self, body: Any, *, last: bool) -> None:
         transport = self.protocol.transport
         if self.chunked:
             if body:
@@ -186,10 +203,7 @@ class Exchange:
                 raise RuntimeError("the response is not as long as its content-length says")
             if self.head is not None:
                 head, self.head = self.head, None
-                if len(body) < 65536:
-                    transport.write(head + body)
-                else:
-                    transport.writelines((head, body))
+                transport.write(head + body)
             elif body:
                 transport.write(body)
         if last:
