@@ -16,6 +16,7 @@ from pocketkube.api.schema import Schema
 Obj = dict[str, Any]
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+PROXY_VERBS = ("create", "delete", "get", "patch", "update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,16 @@ class ScalePaths:
 
     spec_replicas: str = "spec.replicas"
     status_replicas: str = "status.replicas"
-    selector: str = ""  # a dotted path to a string or a LabelSelector; "" for none
+    selector: str = ""  # a dotted path to a string, a LabelSelector or a plain map of labels; "" for none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Identity, shape and rules of one kind in one version."""
+    """Identity, shape and rules of one kind in one version.
+
+    Hooks that get (new, old) may change `new` in place and never `old`, which is shared. Hooks of several versions that
+    share one store each see their own version.
+    """
 
     group: str
     version: str
@@ -63,21 +68,24 @@ class Kind:
     plural: str
     namespaced: bool
     schema: Schema
-    singular: str = ""
-    list_kind: str = ""
+    singular: str = ""  # "" is the kind in lower case
+    list_kind: str = ""  # "" is the kind with List after it
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS
     subresources: tuple[Subresource, ...] = ()
     storage_version: str = ""  # the version kept in etcd; "" is this one
-    storage_prefix: str = ""  # folder below /registry; "" is the plural for the groups upstream stores bare, else group/plural
+    # Folder below /registry; "" is the plural, or group/plural for a CRD's kind.
+    storage_prefix: str = ""
     priority: int = 0  # among the group's versions: the highest is preferred
 
     columns: tuple[Column, ...] = ()  # after Name and before Age where `row` is given; () means Name and Age
     row: Callable[[Obj, datetime], list[Any]] | None = None  # all cells of one object, in the order of `columns`
-    selectable: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)  # field selectors beyond metadata.name/namespace
+    # Field selectors beyond metadata.name and metadata.namespace.
+    selectable: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
 
-    default: Callable[[Obj], None] | None = None  # fills the fresh object in place; runs at create, update and on read of CRs
+    # Fills the fresh object in place; runs at create, update and on read of custom resources.
+    default: Callable[[Obj], None] | None = None
     prepare_create: Callable[[Obj], None] | None = None  # in place: clears status, sets what only the server sets
     prepare_update: Callable[[Obj, Obj], None] | None = None  # (new, old): carries over what this path may not change
     prepare_status: Callable[[Obj, Obj], None] | None = None  # (new, old) on /status
@@ -85,7 +93,8 @@ class Kind:
     validate_update: Callable[[Obj, Obj], list[FieldError]] | None = None  # (new, old)
     validate_status: Callable[[Obj, Obj], list[FieldError]] | None = None  # (new, old)
     warnings: Callable[[Obj], list[str]] | None = None
-    convert: Callable[[Obj, str], Obj] | None = None  # (object in any version of the group, wanted version) -> new object
+    # (object in any version that shares the store, this version) -> new object of this kind and version.
+    convert: Callable[[Obj, str], Obj] | None = None
     scale: ScalePaths | None = None
     has_generation: bool = True  # metadata.generation is kept (false for kinds that have none upstream)
     validates_name_as: str = "dns-subdomain"  # dns-subdomain | dns-label | path-segment | dns1035
@@ -93,6 +102,12 @@ class Kind:
     graceful: Callable[[Obj, Obj], int] | None = None  # (object, DeleteOptions) -> grace seconds; 0 deletes at once
     create_on_update: bool = False  # PUT of a missing object creates it
     custom: bool = False  # comes from a CRD
+
+    def __post_init__(self) -> None:
+        set_once = object.__setattr__
+        set_once(self, "singular", self.singular or self.kind.lower())
+        set_once(self, "list_kind", self.list_kind or f"{self.kind}List")
+        set_once(self, "storage_version", self.storage_version or self.version)
 
     @property
     def api_version(self) -> str:
@@ -106,3 +121,8 @@ class Kind:
     def resource(self) -> str:
         """`deployments.apps`, or `pods`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def is_stored(self) -> bool:
+        """False for reviews, bindings and what else is answered without being kept."""
+        return "watch" in self.verbs

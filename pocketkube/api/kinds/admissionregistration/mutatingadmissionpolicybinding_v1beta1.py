@@ -1,0 +1,16 @@
+"""MutatingAdmissionPolicyBinding in v1beta1: a view of what is kept in v1."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pocketkube.api.kinds.admissionregistration import mutatingadmissionpolicybinding
+from pocketkube.api.schema import Schema
+
+KIND = replace(
+    mutatingadmissionpolicybinding.KIND,
+    version="v1beta1",
+    schema=Schema.of("io.k8s.api.admissionregistration.v1beta1.MutatingAdmissionPolicyBinding"),
+    storage_version="v1",
+    priority=4,
+)

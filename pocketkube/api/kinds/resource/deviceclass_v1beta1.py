@@ -1,0 +1,16 @@
+"""DeviceClass in v1beta1: a view of what is kept in v1."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pocketkube.api.kinds.resource import deviceclass
+from pocketkube.api.schema import Schema
+
+KIND = replace(
+    deviceclass.KIND,
+    version="v1beta1",
+    schema=Schema.of("io.k8s.api.resource.v1beta1.DeviceClass"),
+    storage_version="v1",
+    priority=4,
+)

@@ -1,0 +1,17 @@
+"""CSIDriver: what a storage driver can do."""
+
+from __future__ import annotations
+
+from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.schema import Schema
+
+KIND = Kind(
+    group="storage.k8s.io",
+    version="v1",
+    kind="CSIDriver",
+    plural="csidrivers",
+    namespaced=False,
+    schema=Schema.of("io.k8s.api.storage.v1.CSIDriver"),
+    priority=10,
+    has_generation=False,
+)
