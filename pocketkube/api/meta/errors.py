@@ -194,7 +194,8 @@ _BY_CODE: dict[int, type[StatusError]] = {
         RequestEntityTooLarge, UnsupportedMediaType, Invalid, TooManyRequests, InternalError, ServiceUnavailable, Timeout,
     )
 }  # fmt: skip
-_BY_REASON: dict[str, type[StatusError]] = {c.reason: c for c in (*_BY_CODE.values(), AlreadyExists, Expired)}
+_MORE: tuple[type[StatusError], ...] = (AlreadyExists, Expired)
+_BY_REASON: dict[str, type[StatusError]] = {c.reason: c for c in (*_BY_CODE.values(), *_MORE)}
 
 
 def from_status(status: Obj, code: int = 0) -> StatusError:

@@ -38,7 +38,28 @@ UNOWNED_META = frozenset(
 # Structs that upstream's typed objects hold by value: present, empty, even in an object that does not set them,
 # so that nobody comes to own the struct itself by setting a field in it.
 _BY_VALUE = frozenset(
-    ["metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate", "resources", "state", "lastState", "loadBalancer", "daemonEndpoints", "nodeInfo", "involvedObject", "regarding", "source", "roleRef", "scaleTargetRef", "target", "metric"]
+    [
+        "metadata",
+        "spec",
+        "status",
+        "template",
+        "strategy",
+        "updateStrategy",
+        "jobTemplate",
+        "resources",
+        "state",
+        "lastState",
+        "loadBalancer",
+        "daemonEndpoints",
+        "nodeInfo",
+        "involvedObject",
+        "regarding",
+        "source",
+        "roleRef",
+        "scaleTargetRef",
+        "target",
+        "metric",
+    ]
 )
 
 

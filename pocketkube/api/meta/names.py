@@ -17,9 +17,8 @@ _CONFIG_KEY = r"[-._a-zA-Z0-9]+"
 _PERCENT = r"[0-9]+%"
 _C_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 
-_QUALIFIED_WORDS = (
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
-)
+_ENDS = "and must start and end with an alphanumeric character"
+_QUALIFIED_WORDS = f"must consist of alphanumeric characters, '-', '_' or '.', {_ENDS}"
 
 _label = re.compile(_LABEL).fullmatch
 _subdomain = re.compile(_SUBDOMAIN).fullmatch
@@ -66,7 +65,7 @@ def is_dns_label(text: str) -> list[str]:
     if not _label(text):
         if _subdomain(text):
             return [*wrong, "must not contain dots"]
-        words = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"  # fmt: skip
+        words = f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {_ENDS}"
         wrong.append(shape(words, _LABEL, "my-name", "123-abc"))
     return wrong
 
@@ -75,7 +74,9 @@ def is_dns_subdomain(text: str) -> list[str]:
     """RFC 1123 subdomain: the names of most objects."""
     wrong = [max_length(253)] if len(text) > 253 else []
     if not _subdomain(text):
-        words = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"  # fmt: skip
+        words = (
+            f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {_ENDS}"
+        )
         wrong.append(shape(words, _SUBDOMAIN, "example.com"))
     return wrong
 
@@ -84,7 +85,10 @@ def is_dns1035(text: str) -> list[str]:
     """RFC 1035 label: services."""
     wrong = [max_length(63)] if len(text) > 63 else []
     if not _label_1035(text):
-        words = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character"  # fmt: skip
+        words = (
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character,"
+            " and end with an alphanumeric character"
+        )
         wrong.append(shape(words, _LABEL_1035, "my-name", "abc-123"))
     return wrong
 
@@ -150,7 +154,10 @@ def is_env_name(text: str) -> list[str]:
 
 
 def is_c_identifier(text: str) -> list[str]:
-    words = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'"  # fmt: skip
+    words = (
+        "a valid C identifier must start with alphabetic character or '_',"
+        " followed by a string of alphanumeric characters or '_'"
+    )
     return [] if _c_identifier(text) else [shape(words, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
 
 

@@ -21,11 +21,11 @@ def split_key(text: str) -> tuple[str, str]:
     return namespace, name
 
 
-def labels(obj: Mapping[str, Any]) -> dict[str, str]:
+def labels_of(obj: Mapping[str, Any]) -> dict[str, str]:
     return obj["metadata"].get("labels") or {}
 
 
-def annotations(obj: Mapping[str, Any]) -> dict[str, str]:
+def annotations_of(obj: Mapping[str, Any]) -> dict[str, str]:
     return obj["metadata"].get("annotations") or {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketkube.api.schema import definitions, readers
+from pocketkube.api.schema import definitions, readers, structural
 from pocketkube.api.schema.model import MISSING, Schema
 
 Obj = dict[str, Any]
@@ -46,7 +46,10 @@ def json_type(raw: Obj) -> str:
 def head(schema: Schema) -> None:
     """Fill every slot that needs no look at children."""
     raw = schema.raw
-    schema.type = _SPECIAL.get(schema.name) or _leaf_type(raw)
+    if schema.custom:
+        schema.type = structural.leaf_type(raw)
+    else:
+        schema.type = _SPECIAL.get(schema.name) or _leaf_type(raw)
     schema.format = raw.get("format", "")
     schema.required = frozenset(raw.get("required", ()))
     schema.nullable = bool(raw.get("nullable"))
@@ -54,8 +57,8 @@ def head(schema: Schema) -> None:
     schema.preserve = schema.type == "any" or bool(raw.get("x-kubernetes-preserve-unknown-fields"))
     schema.default_value = raw.get("default", MISSING)
     rules(schema, raw)
-    schema.plain = readers.PLAIN.get(schema.type, readers.Never)
-    schema.read = readers.for_schema(schema)
+    schema.plain = readers.Never if schema.custom else readers.PLAIN.get(schema.type, readers.Never)
+    schema.read = structural.prune if schema.custom else readers.for_schema(schema)
 
 
 def _leaf_type(raw: Obj) -> str:
@@ -87,7 +90,10 @@ def rules(schema: Schema, raw: Obj) -> None:
 
 def children(schema: Schema) -> None:
     """Fill fields, items and map_values; definitions they refer to stay uncompiled."""
-    base = schema._definition
+    base = schema.definition
+    if schema.custom:
+        structural.children(schema)
+        return
     if base is not None:
         schema.fields, schema.items, schema.map_values = base.fields, base.items, base.map_values
         schema.item_defaults = base.item_defaults
@@ -126,24 +132,3 @@ def _derived(base: Schema, raw: Obj) -> Schema:
     """A definition under the rules of the field that refers to it."""
     merged = {**base.raw, **{k: v for k, v in raw.items() if k.startswith("x-kubernetes-")}}
     return Schema(base.name, merged, definition=base)
-
-
-_GO_LEAVES = {
-    "string": "string", "boolean": "bool", "quantity": "resource.Quantity", "int-or-string": "int32", "time": "string",
-    "microtime": "string", "bytes": "[]uint8", "any": "interface {}",
-}  # fmt: skip
-
-
-def go_type(schema: Schema) -> str:
-    """The type as decoding errors name it upstream: v1.PodSpec, []v1.Container, map[string]string, int32."""
-    if schema.type == "integer":
-        return schema.format if schema.format in ("int32", "int64") else "int64"
-    if schema.type == "number":
-        return "float64"
-    if schema.type == "array" and schema.items:
-        return "[]" + schema.items.go_type
-    if schema.name and schema.type not in _GO_LEAVES:
-        return ".".join(schema.name.rsplit(".", 2)[-2:])
-    if schema.type == "object":
-        return "map[string]" + (schema.map_values.go_type if schema.map_values else "interface {}")
-    return _GO_LEAVES.get(schema.type, "interface {}")

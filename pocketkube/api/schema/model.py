@@ -40,9 +40,30 @@ class Schema:
     """
 
     __slots__ = (
-        "_custom", "_definition", "_raw", "default_value", "embedded", "fields", "format", "item_defaults", "items",
-        "list_keys", "list_type", "map_type", "map_values", "merge_key", "merge_strategy", "name", "nullable", "plain",
-        "preserve", "read", "required", "retain_keys", "type",
+        "_raw",
+        "custom",
+        "default_value",
+        "definition",
+        "embedded",
+        "fields",
+        "format",
+        "has_defaults",
+        "item_defaults",
+        "items",
+        "list_keys",
+        "list_type",
+        "map_type",
+        "map_values",
+        "merge_key",
+        "merge_strategy",
+        "name",
+        "nullable",
+        "plain",
+        "preserve",
+        "read",
+        "required",
+        "retain_keys",
+        "type",
     )  # fmt: skip
 
     name: str  # of the definition, "" inside one
@@ -63,14 +84,17 @@ class Schema:
     embedded: bool  # an object with kind, apiVersion and metadata of its own
     nullable: bool
     default_value: Any  # or MISSING
-    plain: type[Any]  # a value of exactly this Python type needs no further check
+    has_defaults: bool  # something below has a default
+    custom: bool  # from a CRD
+    definition: Schema | None  # that this refers to, with merge rules of its own
+    plain: object  # a value of exactly this Python type needs no further check
     read: Callable[[Schema, Any, Path, Report], Any]
 
     def __init__(self, name: str, raw: Obj | None = None, *, definition: Schema | None = None, custom: bool = False):
         self.name = name
         self._raw = raw
-        self._definition = definition
-        self._custom = custom
+        self.definition = definition
+        self.custom = custom
 
     @classmethod
     def of(cls, name: str) -> Schema:
@@ -94,6 +118,10 @@ class Schema:
 
         if attribute in _CHILDREN:
             compiling.children(self)
+        elif attribute == "has_defaults":
+            from pocketkube.api.schema import default
+
+            self.has_defaults = default.found_in(self)
         else:
             compiling.head(self)
         return object.__getattribute__(self, attribute)
@@ -105,11 +133,6 @@ class Schema:
     def raw(self) -> Obj:
         """The OpenAPI this was compiled from; never to be changed."""
         return self._raw if self._raw is not None else definitions.raw(self.name)
-
-    @property
-    def custom(self) -> bool:
-        """True where it comes from a CRD."""
-        return self._custom
 
     def field(self, name: str) -> Schema | None:
         """The schema of a property or of a map's values; None where there is none."""
@@ -138,13 +161,13 @@ class Schema:
         """This schema as an OpenAPI v2 definition."""
         from pocketkube.api.schema import openapi
 
-        return openapi.v2(self.raw, custom=self._custom)
+        return openapi.v2(self.raw, custom=self.custom)
 
     def openapi_v3(self) -> Obj:
         """This schema as an OpenAPI v3 component."""
         from pocketkube.api.schema import openapi
 
-        return openapi.v3(self.raw, custom=self._custom)
+        return openapi.v3(self.raw, custom=self.custom)
 
 
 _DEFINITIONS: dict[str, Schema] = {}

@@ -57,7 +57,9 @@ def json_name(value: Any, wanted: str) -> str:
         return "bool"
     if isinstance(value, int | float):
         return f"number {value}" if wanted[:3] in ("int", "flo") else "number"
-    return {str: "string", list: "array", dict: "object"}.get(type(value), "null")
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
 
 
 def go_type(schema: Schema) -> str:

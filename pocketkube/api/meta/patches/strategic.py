@@ -125,9 +125,9 @@ def _in_order(new: Obj, patch: Obj, name: str, schema: Schema | None) -> None:
         return
     if type(old) is list and _DELETE_FROM + name in patch:
         old = [item for item in old if item not in patch[_DELETE_FROM + name]]
-    merged = _merge_value(old, change, field) if type(change) is list else old
+    before: Items = old if type(old) is list else []
+    merged: Items = _merge_value(old, change, field) if type(change) is list else list(before)
     key = field.merge_key if field else ""
-    before = old if type(old) is list else []
     new[name] = _ordered(merged, wanted, before, key)
 
 
