@@ -1,0 +1,235 @@
+"""The Store over etcd: reads are linearizable, each write is one transaction that compares the key's mod_revision.
+
+When a write's answer is lost, the store finds out what became of it. Every write compares the revision that it replaces, and
+values carry what no other request writes (a uid, a resourceVersion that it was read at), so:
+
+  update of revision R   The first change of the key after R is the only one that can be ours, since our transaction asks for
+                         exactly R. Still at R: it was not applied, and repeating it cannot apply it twice. Otherwise walk back
+                         from the current value to the first one after R: if that is our value, it was applied.
+  delete of revision R   Still at R: repeat. Gone: what was asked for has happened.
+  create                 There: the value at create_revision tells whether it is ours. Absent: it may yet be applied, or may
+                         have been and be deleted again; a repetition could bring back what someone deleted, so this is
+                         reported as StoreUnavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import etcd3.etcdrpc as rpc
+
+from apiserver.storage.etcd import stream
+from apiserver.storage.etcd.compaction import Compactor
+from apiserver.storage.etcd.connection import Ambiguous, Connection, LeaseGone, Tls
+from apiserver.storage.etcd.leases import Leases
+from apiserver.storage.etcd.revisions import Revisions
+from apiserver.storage.interface import (
+    Batch,
+    Compacted,
+    FutureRevision,
+    KeyExists,
+    KeyMissing,
+    Page,
+    RevisionMismatch,
+    Stored,
+    StoreUnavailable,
+)
+
+__all__ = ["Compactor", "EtcdStore", "Tls"]
+
+WALK_BACK = 32  # changes looked at to find out what became of a write
+
+
+class EtcdStore:
+    """`endpoints`: URLs of the members ("https://10.0.0.1:2379"). Connects when first used."""
+
+    def __init__(self, endpoints: Sequence[str], *, tls: Tls | None = None) -> None:
+        self._connection = Connection(endpoints, tls)
+        self._leases = Leases(self._connection)
+        self._revisions = Revisions(self._fetch_revision)
+
+    # reads
+
+    async def get(self, key: str) -> Stored | None:
+        answer = await self._connection.read(_range, rpc.RangeRequest(key=key.encode()))
+        return _stored(answer.kvs[0]) if answer.kvs else None
+
+    async def list(self, prefix: str, *, limit: int = 0, start: str = "", revision: int = 0) -> Page:
+        first = max(prefix, start).encode()
+        request = rpc.RangeRequest(key=first, range_end=_prefix_end(prefix), limit=limit, revision=revision)
+        answer = await self._read_at(request, revision)
+        remaining = answer.count - len(answer.kvs)
+        items = [_stored(kv) for kv in answer.kvs]
+        return Page(items=items, revision=answer.header.revision, more=answer.more, remaining=remaining)
+
+    async def _read_at(self, request: Any, revision: int) -> Any:
+        try:
+            return await self._connection.read(_range, request)
+        except Compacted:
+            raise Compacted(await self._oldest(revision)) from None
+        except FutureRevision:
+            raise FutureRevision(revision, await self._fetch_revision()) from None
+
+    async def _oldest(self, revision: int) -> int:
+        """The oldest revision that is kept: etcd tells it to a watch that asks for an older one."""
+        try:
+            async for _ in stream.follow(self._connection, "\0", after=max(revision - 1, 0)):
+                break
+        except Compacted as gone:
+            return gone.revision
+        return revision
+
+    async def current_revision(self) -> int:
+        return await self._revisions.current()
+
+    async def _fetch_revision(self) -> int:
+        answer = await self._connection.read(_range, _NEWEST)
+        return int(answer.header.revision)
+
+    def watch(self, prefix: str, *, after: int, previous: bool = False) -> AsyncIterator[Batch]:
+        return stream.follow(self._connection, prefix, after=after, previous=previous)
+
+    # writes
+
+    async def create(self, key: str, value: bytes, *, ttl_seconds: int = 0) -> int:
+        request = _transaction(key, 0, await self._put(key, value, ttl_seconds))
+        try:
+            answer = await self._connection.write(_txn, request)
+        except Ambiguous as lost:
+            return await self._created(key, value, lost)
+        except LeaseGone:
+            self._leases.forget()
+            return await self.create(key, value, ttl_seconds=ttl_seconds)
+        if not answer.succeeded:
+            raise KeyExists(key)
+        return int(answer.header.revision)
+
+    async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
+        request = _transaction(key, revision, await self._put(key, value, ttl_seconds))
+        try:
+            answer, lost = await self._compared(request)
+        except LeaseGone:
+            self._leases.forget()
+            return await self.update(key, value, revision=revision, ttl_seconds=ttl_seconds)
+        if answer.succeeded:
+            return int(answer.header.revision)
+        current = _found(answer)
+        if lost is not None:
+            return await self._updated(value, revision, current, lost)
+        if current is None:
+            raise KeyMissing(key)
+        raise RevisionMismatch(current)
+
+    async def delete(self, key: str, *, revision: int) -> int:
+        operation = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key.encode()))
+        answer, lost = await self._compared(_transaction(key, revision, operation))
+        current = None if answer.succeeded else _found(answer)
+        if current is not None:
+            raise RevisionMismatch(current)
+        if not answer.succeeded and lost is None:
+            raise KeyMissing(key)
+        return int(answer.header.revision)
+
+    async def _put(self, key: str, value: bytes, ttl_seconds: int) -> Any:
+        lease = await self._leases.lease(ttl_seconds) if ttl_seconds else 0
+        return rpc.RequestOp(request_put=rpc.PutRequest(key=key.encode(), value=value, lease=lease))
+
+    async def _compared(self, request: Any) -> tuple[Any, Ambiguous | None]:
+        """A transaction that compares an existing revision: it can be applied once only, so a lost one is repeated."""
+        try:
+            return await self._connection.write(_txn, request), None
+        except Ambiguous as lost:
+            return await self._connection.read(_txn, request), lost
+
+    async def _created(self, key: str, value: bytes, lost: Ambiguous) -> int:
+        current = await self.get(key)
+        if current is None:
+            raise lost
+        first = current if current.revision == current.created else await self._value_at(key, current.created, lost)
+        if first.value != value:
+            raise KeyExists(key)
+        return first.revision
+
+    async def _updated(self, value: bytes, revision: int, current: Stored | None, lost: Ambiguous) -> int:
+        """What became of an update of `revision` whose answer was lost: its revision if it was applied."""
+        step = current
+        for _ in range(WALK_BACK):
+            if step is None or step.created > revision:
+                break  # deleted since, perhaps after our update
+            before = await self._value_at(step.key, step.revision - 1, lost)
+            if before.revision == revision:
+                if step.value == value:
+                    return step.revision
+                assert current is not None
+                raise RevisionMismatch(current)
+            step = before
+        raise lost
+
+    async def _value_at(self, key: str, revision: int, lost: Ambiguous) -> Stored:
+        try:
+            answer = await self._connection.read(_range, rpc.RangeRequest(key=key.encode(), revision=revision))
+        except Compacted:
+            raise lost from None
+        if not answer.kvs:
+            raise lost
+        return _stored(answer.kvs[0])
+
+    # upkeep
+
+    async def compact(self, revision: int) -> None:
+        try:
+            await self._connection.read(lambda m: m.kv.Compact, rpc.CompactionRequest(revision=revision))
+        except Compacted:
+            raise Compacted(await self._oldest(revision)) from None
+
+    def compactor(self) -> Compactor:
+        """The upkeep that an API server runs beside serving: `tasks["compaction"] = store.compactor().run()`."""
+        return Compactor(self._connection)
+
+    async def wait_ready(self, seconds: float) -> None:
+        """Until etcd answers a linearizable read. Raises StoreUnavailable."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._fetch_revision()
+        except TimeoutError:
+            raise StoreUnavailable(f"etcd did not answer within {seconds:g} s") from None
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+
+_NEWEST = rpc.RangeRequest(key=b"compact_rev_key", count_only=True)
+
+
+def _range(member: Any) -> Any:
+    return member.kv.Range
+
+
+def _txn(member: Any) -> Any:
+    return member.kv.Txn
+
+
+def _prefix_end(prefix: str) -> bytes:
+    """The first key after all that start with the prefix."""
+    raw = prefix.encode()
+    return raw[:-1] + bytes([raw[-1] + 1]) if raw else b"\0"
+
+
+def _stored(kv: Any) -> Stored:
+    return Stored(kv.key.decode(), kv.value, kv.mod_revision, kv.create_revision)
+
+
+def _found(answer: Any) -> Stored | None:
+    """What the failed branch of a transaction read."""
+    kvs = answer.responses[0].response_range.kvs
+    return _stored(kvs[0]) if kvs else None
+
+
+def _transaction(key: str, revision: int, operation: Any) -> Any:
+    """`operation` if the key is at `revision` (0: absent), else a read of the key."""
+    name = key.encode()
+    compare = rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=name, mod_revision=revision)
+    otherwise = rpc.RequestOp(request_range=rpc.RangeRequest(key=name))
+    return rpc.TxnRequest(compare=[compare], success=[operation], failure=[otherwise])
