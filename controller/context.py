@@ -53,9 +53,11 @@ class Context:
     clock: Clock
     options: Options
     manager_client: Client  # the manager's own identity, for what no service account may do
+    watched: set[Resource]  # resources with a shared cache of all objects, by any loop
 
     def informer(self, resource: Resource) -> Informer:
         """The shared cache of a resource, indexed by `controller`, `namespace` and, for pods, `node`."""
+        self.watched.add(resource)
         return self.informers.of(resource, indexers=_POD_INDEXERS if resource == PODS else _INDEXERS)
 
     def event(self, resource: Resource, obj: Obj, type: str, reason: str, message: str) -> None:

@@ -16,6 +16,7 @@ from pocketkube.base.clock import Clock, SystemClock
 from pocketkube.client.events import EventRecorder
 from pocketkube.client.informer import Informers
 from pocketkube.client.leaderelection import LeaderElector
+from pocketkube.client.resources import Resource
 from pocketkube.client.rest import Client
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Manager:
     def __init__(self, client: Client, options: Options, *, clock: Clock | None = None):
         self._client, self._options = client, options
         self._clock = clock or SystemClock()
+        self._watched: set[Resource] = set()
         self._controllers = chosen(options.controllers, known())
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -99,4 +101,5 @@ class Manager:
             clock=self._clock,
             options=self._options,
             manager_client=self._client,
+            watched=self._watched,
         )
