@@ -79,8 +79,8 @@ class Kind:
     storage_prefix: str = ""
     priority: int = 0  # among the group's versions: the highest is preferred
 
-    columns: tuple[Column, ...] = ()  # after Name and before Age where `row` is given; () means Name and Age
-    row: Callable[[Obj, datetime], list[Any]] | None = None  # all cells of one object, in the order of `columns`
+    columns: tuple[Column, ...] = ()  # every column in order, Name and Age included; () means Name and Age
+    row: Callable[[Obj, datetime], list[Any]] | None = None  # all cells of one object, one a column
     # Field selectors beyond metadata.name and metadata.namespace.
     selectable: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
 

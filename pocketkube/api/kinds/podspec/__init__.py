@@ -1,0 +1,1 @@
+"""The pod spec and template that Pod and every workload share: defaults and validation."""
