@@ -6,12 +6,15 @@ what still has to wait: most never do, so that a request pays no coroutine for t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from apiserver.interfaces import AdmissionRequest, Authorizer, Cluster
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import errors
+from pocketkube.base.clock import Clock, SystemClock
 
 Obj = dict[str, Any]
 Outcome = Awaitable[None] | None
@@ -25,9 +28,10 @@ class Setup:
     cluster: Cluster
     authorizer: Authorizer | None = None
     kind_of: Callable[[str, str, str], Kind | None] | None = None
+    clock: Clock = field(default_factory=SystemClock)
 
 
-class Plugin:
+class Plugin(ABC):
     """Base of all plugins; a phase that a class leaves out is never called.
 
     `default` is whether the plugin runs when no flag names it."""
@@ -42,6 +46,22 @@ class Plugin:
         self.cluster = setup.cluster
         self.setup = setup
 
+    @abstractmethod
     def interested(self, kind: Kind, operation: str, subresource: str) -> bool:
         """Asked once for each shape of request; the answer is kept."""
-        raise NotImplementedError
+
+
+def creates_pods(kind: Kind, operation: str, subresource: str) -> bool:
+    return kind.plural == "pods" and not kind.group and operation == "CREATE" and not subresource
+
+
+def is_mirror(pod: Obj) -> bool:
+    """A kubelet's picture of a static pod, which runs whatever the API says."""
+    return "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {})
+
+
+def forbidden(request: AdmissionRequest, why: str) -> errors.Forbidden:
+    """403 in the words of the request's resource."""
+    meta = (request.obj or {}).get("metadata") or {}
+    name = request.name or meta.get("name") or meta.get("generateName") or ""
+    return errors.forbidden(request.kind.group, request.kind.plural, name, why)

@@ -170,7 +170,7 @@ def missing_resources(quota_hard: Iterable[str], pod: Obj) -> dict[str, list[str
 def _asked(resource: str) -> tuple[str, str]:
     """(requests or limits, resource) that a quota name constrains of containers, ("", "") for other names."""
     field, _, name = resource.partition(".")
-    if field in ("requests", "limits") and name in _COMPUTE:
+    if field in ("requests", "limits") and name in ("cpu", "memory"):
         return field, name
     return ("requests", resource) if resource in ("cpu", "memory") else ("", "")
 

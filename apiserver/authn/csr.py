@@ -1,0 +1,19 @@
+"""Reads certificate signing requests as the API carries them."""
+
+from __future__ import annotations
+
+import base64
+
+COMMON_NAME = "2.5.4.3"
+ORGANIZATION = "2.5.4.10"
+
+
+def subject(encoded: str, oid: str) -> list[str]:
+    """Values of a subject attribute in a base64 PEM request; [] where it cannot be read: validation says why."""
+    from cryptography.x509 import ObjectIdentifier, load_pem_x509_csr
+
+    try:
+        csr = load_pem_x509_csr(base64.b64decode(encoded))
+    except ValueError:
+        return []
+    return [str(a.value) for a in csr.subject.get_attributes_for_oid(ObjectIdentifier(oid))]
