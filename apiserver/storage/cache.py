@@ -140,7 +140,9 @@ class WatchCache:
                     late = self._late.get(resource.prefix)
                     await (asyncio.wait([late.task]) if late else self._next_load())
         except TimeoutError:
-            raise StoreUnavailable(f"{resource.prefix} is not loaded yet") from None
+            pass
+        if not resource.ready:
+            raise StoreUnavailable(f"{resource.prefix} is not loaded")
 
     def offer(self, key: str, revision: int, obj: Obj) -> None:
         """Give the parsed object that was just written, so that the stream need not parse it. `obj` belongs to the cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import etcd3.etcdrpc as rpc
@@ -50,30 +50,26 @@ async def _stream(member: Member, prefix: str, *, after: int, previous: bool) ->
         range_end=_EVERYTHING,
         start_revision=after + 1,
         progress_notify=True,
-        fragment=True,
         prev_kv=previous,
     )
     try:
         await call.write(rpc.WatchRequest(create_request=create))
-        events: list[Any] = []
         while (response := await call.read()) is not aio.EOF:
             if response.canceled:
                 if response.compact_revision:
                     raise Compacted(response.compact_revision)
                 return
-            events += response.events
-            if response.created or response.fragment:
-                continue
-            if events:
-                yield _batch(prefix, events)
-                events = []
-            elif response.header.revision > after:
+            if response.header.revision < after:  # its data was restored: what we hold is of another history
+                raise Compacted(response.header.revision)
+            if response.events:
+                yield _batch(prefix, response.events)
+            elif not response.created and response.header.revision > after:
                 yield Batch((), response.header.revision)
     finally:
         call.cancel()
 
 
-def _batch(prefix: str, events: list[Any]) -> Batch:
+def _batch(prefix: str, events: Sequence[Any]) -> Batch:
     # The header's revision is the store's at the time of sending, which may be ahead of the events still to come.
     changes = []
     for event in events:
