@@ -78,7 +78,9 @@ class TaintEviction:
             self._work.add(key_of(pod))
 
     def _pod_updated(self, old: Obj, new: Obj) -> None:
-        if old["spec"].get("nodeName") != new["spec"].get("nodeName") or old["spec"].get("tolerations") != new["spec"].get("tolerations"):
+        if old["spec"].get("nodeName") != new["spec"].get("nodeName") or old["spec"].get("tolerations") != new[
+            "spec"
+        ].get("tolerations"):
             self._pod_changed(new)
 
     def _node_updated(self, old: Obj, new: Obj) -> None:
