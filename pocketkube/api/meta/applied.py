@@ -84,17 +84,22 @@ def removed(value: Any, fields: FieldSet, schema: Schema | None) -> Any:
 
 def _removed_fields(value: Obj, fields: FieldSet, schema: Schema | None) -> Obj | None:
     out = dict(value)
+    emptied = False
     for element, node in fields.items():
         key = element[2:]
         if not element.startswith("f:") or key not in out:
             continue
         child = schema.field(key) if schema is not None else None
-        left = None if fieldsets.is_member(node) else removed(out[key], node, child)
+        if fieldsets.is_member(node):
+            del out[key]
+            continue
+        left = removed(out[key], node, child)
         if left is None:
+            emptied = True  # it goes, but what holds it stays
             del out[key]
         else:
             out[key] = left
-    return out or (None if value else value)
+    return out if out or emptied or not value else None
 
 
 def _removed_items(value: list[Any], fields: FieldSet, schema: Schema) -> list[Any] | None:

@@ -116,6 +116,8 @@ class _Apply:
         if entries or not self.exists:
             return entries
         found, _ = fieldwalk.compare({}, self.live, self.schema)
+        if not found:
+            return []
         return [
             managed_fields.entry(
                 found, manager=BEFORE_FIRST_APPLY, operation="Update", api_version=self.api_version, now=now
@@ -146,7 +148,7 @@ class _Apply:
         kept = applied.removed(new, fieldsets.difference(everything, surely), schema) or {}
         remaining = applied.with_structs(fieldwalk.field_set(kept, schema), schema)
         gone = fieldsets.intersection(fieldsets.difference(everything, remaining), last)
-        result: Obj = applied.removed(new, gone, schema) or {}
+        result: Obj = applied.merged(applied.removed(new, gone, schema) or {}, self.config, schema)
         return result
 
     def _settle(self, others: Entries, changed: FieldSet, removed: FieldSet, *, force: bool) -> Entries:
@@ -205,7 +207,9 @@ class _Apply:
         ]
 
     def _finished(self, new: Obj, entries: Entries) -> Obj:
-        meta = {**new.get("metadata", {}), "managedFields": entries}
+        meta = dict(new.get("metadata", {}))
+        if entries:
+            meta["managedFields"] = entries
         if self.manager == "kubectl" and LAST_APPLIED in (meta.get("annotations") or {}):
             config = {**self.config, "metadata": _without_last_applied(self.config.get("metadata") or {})}
             text = orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode() + "\n"

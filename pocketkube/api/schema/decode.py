@@ -51,18 +51,21 @@ def parse_json(body: bytes, *, mode: str = "Ignore") -> tuple[Any, list[str]]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as wrong:
         raise BadRequest(f"couldn't get version/kind; json parse error: {_go_words(body, wrong)}") from None
-    if mode == "Ignore" or _keys_written(body) <= _keys_written(orjson.dumps(value)):
-        return value, []
-    return value, duplicates(body)
+    return (value, []) if mode == "Ignore" or _is_distinct(body, value) else (value, duplicates(body))
 
 
-def _keys_written(body: bytes) -> int:
-    """How often a quote and a colon meet, but for an escaped quote as in an annotation full of JSON.
+def _is_distinct(body: bytes, value: Any) -> bool:
+    """False where a key may have been given twice: then the text shows more keys than its value written anew."""
+    again = orjson.dumps(value)
+    if again == body.rstrip():
+        return True
+    spaced = sum(map(body.count, (b'" :', b'"\n:', b'"\t:', b'"\r:')))
+    return _keys_written(body) + spaced <= _keys_written(again)
 
-    A text shows more of them than its parsed value written anew if a key was given twice."""
-    escaped = body.count(b'\\":') - body.count(b'\\\\":')
-    spaced = body.count(b'" :') + body.count(b'"\n:') + body.count(b'"\t:') + body.count(b'"\r:')
-    return body.count(b'":') - escaped + spaced
+
+def _keys_written(text: bytes) -> int:
+    """How often a quote and a colon meet, but for escaped quotes as in an annotation full of JSON."""
+    return text.count(b'":') - text.count(b'\\":') + text.count(b'\\\\":')
 
 
 def check_depth(body: bytes) -> None:
