@@ -121,7 +121,11 @@ def _class(resources: list[Obj]) -> str:
             limit, request = limits.get(name), requests.get(name)
             positive = [x for x in (limit, request) if x is not None and quantity.milli(str(x)) > 0]
             asked = asked or bool(positive)
-            if limit is None or not quantity.milli(str(limit)) or (request is not None and quantity.compare(str(limit), str(request))):
+            if (
+                limit is None
+                or not quantity.milli(str(limit))
+                or (request is not None and quantity.compare(str(limit), str(request)))
+            ):
                 guaranteed = False
     if not asked:
         return "BestEffort"

@@ -1,0 +1,198 @@
+"""A pod as it is created: defaults, first status, checks; which fields select it; how long its deletion waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pocketkube.api.kinds.checks import Errors
+from pocketkube.api.kinds.core.pod.status import is_finished
+from pocketkube.api.kinds.podspec import defaults, validation
+from pocketkube.api.kinds.podspec.resources import qos_class
+from pocketkube.api.meta import field
+
+Obj = dict[str, Any]
+
+
+def default(pod: Obj) -> None:
+    spec = pod.get("spec")
+    if spec is None:
+        spec = pod["spec"] = {}
+    defaults.pod(spec)
+
+
+def prepare_create(pod: Obj) -> None:
+    """A new pod is Pending, whatever the client says."""
+    status: Obj = {"phase": "Pending", "qosClass": qos_class(pod)}
+    if pod["spec"].get("schedulingGates"):
+        status["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "lastProbeTime": None,
+                "lastTransitionTime": pod["metadata"].get("creationTimestamp"),
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }
+        ]
+    pod["status"] = status
+
+
+def prepare_status(pod: Obj, old: Obj) -> None:
+    """Owners and the QoS class are not the kubelet's to change."""
+    owners = old["metadata"].get("ownerReferences")
+    if owners:
+        pod["metadata"]["ownerReferences"] = owners
+    else:
+        pod["metadata"].pop("ownerReferences", None)
+    qos = (old.get("status") or {}).get("qosClass")
+    if qos:
+        pod.setdefault("status", {})["qosClass"] = qos
+
+
+def validate(pod: Obj) -> Errors:
+    spec = pod["spec"]
+    wrong = metadata_and_spec(pod)
+    if spec.get("ephemeralContainers"):
+        wrong.append(field.forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        wrong.append(field.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+    return wrong
+
+
+def metadata_and_spec(pod: Obj) -> Errors:
+    """What holds for a pod at any time, and not for templates."""
+    spec = pod["spec"]
+    wrong = validation.pod_spec(spec, "spec", is_pod=True)
+    for name in ("containers", "initContainers"):
+        for at, container in enumerate(spec.get(name) or ()):
+            image = container.get("image") or ""
+            if image != image.strip():
+                why = "must not have leading or trailing whitespace"
+                wrong.append(field.invalid(f"spec.{name}[{at}].image", image, why))
+    if not spec.get("serviceAccountName"):
+        wrong += _tokens_without_account(spec)
+    return wrong
+
+
+def _tokens_without_account(spec: Obj) -> Errors:
+    why = "must not be specified when serviceAccountName is not set"
+    return [
+        field.forbidden(f"spec.volumes[{at}].projected.sources[{number}].serviceAccountToken", why)
+        for at, volume in enumerate(spec.get("volumes") or ())
+        for number, source in enumerate((volume.get("projected") or {}).get("sources") or ())
+        if source.get("serviceAccountToken") is not None
+    ]
+
+
+def warnings(pod: Obj) -> list[str]:
+    """Words for a client whose pod is stored but may not mean what it seems to."""
+    return spec_warnings(pod["spec"], "spec")
+
+
+def spec_warnings(spec: Mapping[str, Any], path: str) -> list[str]:
+    found: list[str] = []
+    for label in ("beta.kubernetes.io/arch", "beta.kubernetes.io/os"):
+        if label in (spec.get("nodeSelector") or ()):
+            found.append(f'{path}.nodeSelector[{label}]: deprecated since v1.14; use "{label[5:]}" instead')
+    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+        found.append(
+            f"{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
+        )
+    for name in ("containers", "initContainers"):
+        for at, container in enumerate(spec.get(name) or ()):
+            found += _repeated_env(container, f"{path}.{name}[{at}]")
+    return found + _repeated_ports(spec, path)
+
+
+def _repeated_env(container: Mapping[str, Any], path: str) -> list[str]:
+    found: list[str] = []
+    seen: set[str] = set()
+    for at, variable in enumerate(container.get("env") or ()):
+        name = variable.get("name", "")
+        if name in seen:
+            found.append(
+                f'{path}.env[{at}]: hides previous definition of "{name}", which may be dropped when using apply'
+            )
+        seen.add(name)
+    return found
+
+
+def _repeated_ports(spec: Mapping[str, Any], path: str) -> list[str]:
+    found: list[str] = []
+    seen: dict[tuple[int, str], str] = {}
+    for at, container in enumerate(spec.get("containers") or ()):
+        for number, port in enumerate(container.get("ports") or ()):
+            key = (port.get("containerPort", 0), port.get("protocol", ""))
+            where = f"{path}.containers[{at}].ports[{number}]"
+            if key in seen:
+                found.append(f"{where}: duplicate port definition with {seen[key]}")
+            seen.setdefault(key, where)
+    return found
+
+
+def grace_seconds(pod: Obj, options: Obj) -> int:
+    """How many seconds a deletion waits for the kubelet; 0 for a pod that no kubelet runs."""
+    spec = pod["spec"]
+    if not spec.get("nodeName") or is_finished(pod):
+        return 0
+    asked = options.get("gracePeriodSeconds")
+    if asked is None:
+        asked = spec.get("terminationGracePeriodSeconds", 30)
+    return 1 if asked < 0 else int(asked)
+
+
+def all_containers(pod: Mapping[str, Any]) -> Iterator[Obj]:
+    """Init containers, containers and ephemeral containers."""
+    spec = pod["spec"]
+    for name in ("initContainers", "containers", "ephemeralContainers"):
+        yield from spec.get(name) or ()
+
+
+def ports(pod: Mapping[str, Any]) -> Iterator[Obj]:
+    """Ports of containers that go on running: sidecars first."""
+    spec = pod["spec"]
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            yield from container.get("ports") or ()
+    for container in spec.get("containers") or ():
+        yield from container.get("ports") or ()
+
+
+def host_ports(pod: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """(protocol, host IP, port) of every port that the pod takes on its node."""
+    return [
+        (port.get("protocol", "TCP"), port.get("hostIP") or "0.0.0.0", port["hostPort"])
+        for port in ports(pod)
+        if port.get("hostPort")
+    ]
+
+
+def named_port(pod: Mapping[str, Any], target: int | str, *, protocol: str = "TCP") -> int | None:
+    """The number of a service's target port in this pod: a number itself, or a container port of that name."""
+    if isinstance(target, int):
+        return target
+    for port in ports(pod):
+        if port.get("name") == target and port.get("protocol", "TCP") == protocol:
+            return int(port["containerPort"])
+    return None
+
+
+def _spec(name: str) -> Callable[[Obj], str]:
+    return lambda pod: str(pod["spec"].get(name) or "")
+
+
+def _status(name: str) -> Callable[[Obj], str]:
+    return lambda pod: str((pod.get("status") or {}).get(name) or "")
+
+
+SELECTABLE: dict[str, Callable[[Obj], str]] = {
+    "spec.nodeName": _spec("nodeName"),
+    "spec.restartPolicy": _spec("restartPolicy"),
+    "spec.schedulerName": _spec("schedulerName"),
+    "spec.serviceAccountName": _spec("serviceAccountName"),
+    "spec.hostNetwork": lambda pod: "true" if pod["spec"].get("hostNetwork") else "false",
+    "status.phase": _status("phase"),
+    "status.podIP": _status("podIP"),
+    "status.nominatedNodeName": _status("nominatedNodeName"),
+}
