@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Message = dict[str, Any]
 
 _BODILESS = (204, 304)
-PIECE = 1 << 18  # bytes written at once
+PIECE = 1 << 20  # bytes written at once
 
 _FAILED = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"InternalError","code":500}'
 _date = (0, b"")
@@ -149,6 +149,7 @@ class Exchange:
         self.expect_continue = False
         lines = [STATUS_LINE[status], _date_line()]
         sized = status in _BODILESS
+        added = 0
         for name, value in headers:
             name = name.lower()
             if name == b"content-length":
@@ -160,6 +161,7 @@ class Exchange:
             elif name == b"transfer-encoding":
                 continue
             lines += (name, b": ", value, b"\r\n")
+            added += 1
         if self.method == "HEAD" or status in _BODILESS:
             self.left = 0
         elif not sized:
@@ -169,7 +171,8 @@ class Exchange:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
         head = b"".join(lines)
-        if head.count(b"\n") != head.count(b"\r\n") or head.count(b"\r\n\r\n") != 1 or head.count(b"\0"):
+        breaks = 3 + added + self.chunked + (not self.keep_alive)
+        if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
             self.started = False
             raise ValueError("a header value holds a line break")
         if self.chunked:
