@@ -50,6 +50,9 @@ def parse_json(body: bytes, *, mode: str = "Ignore") -> tuple[Any, list[str]]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as wrong:
+        mended = body.decode(errors="replace").encode()
+        if mended != body:  # bytes that are no UTF-8 become U+FFFD
+            return parse_json(mended, mode=mode)
         raise BadRequest(f"couldn't get version/kind; json parse error: {_go_words(body, wrong)}") from None
     return (value, []) if mode == "Ignore" or _is_distinct(body, value) else (value, duplicates(body))
 

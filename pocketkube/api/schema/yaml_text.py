@@ -204,7 +204,7 @@ def _scalar(event: Any) -> Any:
         return _plain(text, event) if event.implicit[0] else text
     if tag == _CORE + "binary":
         try:
-            return base64.b64decode(text).decode("utf-8", "replace")
+            return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
         except binascii.Error:
             raise YAMLError("!!binary value contains invalid base64 data") from None
     if tag in (_CORE + "int", _CORE + "float", _CORE + "bool", _CORE + "null"):

@@ -61,7 +61,7 @@ def test_creates_and_owns_exactly_what_it_says() -> None:
     made = apply(None, deployment([{"name": "x", "image": "i", "ports": [{"containerPort": 80}]}], replicas=1))
     assert bare(made) == deployment([{"name": "x", "image": "i", "ports": [{"containerPort": 80}]}], replicas=1)
     port = 'k:{"containerPort":80,"protocol":"TCP"}'
-    container = {".": {}, "f:name": {}, "f:image": {}, "f:ports": {port: {".": {}, "f:containerPort": {}}}}
+    container: Obj = {".": {}, "f:name": {}, "f:image": {}, "f:ports": {port: {".": {}, "f:containerPort": {}}}}
     assert owned(made, "a") == {
         "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {'k:{"name":"x"}': container}}}}
     }
@@ -255,7 +255,7 @@ def test_after_an_apply_its_values_hold_and_its_fields_are_owned(history: list[t
     held = after.get("data") or {}
     entries = after["metadata"].get("managedFields", [])
     assert all(held[k] == v for k, v in data.items())
-    mine = next((e["fieldsV1"] for e in entries if e["manager"] == "a"), {})
+    mine: Obj = next((e["fieldsV1"] for e in entries if e["manager"] == "a"), {})
     assert set(mine.get("f:data", {})) == {f"f:{k}" for k in data}
     assert apply(after, config_map(data or None), "a") is after
     owners = {k for e in entries for k in e["fieldsV1"].get("f:data", {}) if k != "."}

@@ -74,7 +74,7 @@ def test_malformed(bad: Any) -> None:
 
 
 def test_paths_are_written_as_upstream_does() -> None:
-    found = {
+    found: FieldSet = {
         "f:spec": {
             'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:name": {}},
             'v:"x"': {},
