@@ -1,0 +1,152 @@
+"""`kubectl` for any Kubernetes API server: parses the global flags, finds the command, prints what went wrong in one line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+
+import httpx
+
+from kubectl import commands
+from kubectl.command import Command
+from kubectl.errors import CommandError, UsageError, sentence
+from kubectl.session import Session
+from pocketkube.api.meta.errors import StatusError
+from pocketkube.client.config import ConfigError
+
+GROUPS = {
+    "Basic": ("create", "expose", "run", "set", "explain", "get", "edit", "delete"),
+    "Deploy": ("rollout", "scale", "autoscale"),
+    "Cluster": ("cluster-info", "cordon", "uncordon", "drain", "taint"),
+    "Troubleshooting": ("describe", "logs", "attach", "exec", "port-forward", "cp", "auth", "events"),
+    "Advanced": ("diff", "apply", "patch", "replace", "wait"),
+    "Settings": ("label", "annotate"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse would exit with its own form
+        raise UsageError(message)
+
+
+def global_flags(parser: argparse.ArgumentParser) -> None:
+    """May stand before or behind the command's name: suppressed defaults, so that neither place hides the other."""
+    add = parser.add_argument
+    add("-n", "--namespace", default=argparse.SUPPRESS)
+    add("--kubeconfig", default=argparse.SUPPRESS)
+    add("--context", default=argparse.SUPPRESS)
+    add("--cluster", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    add("--user", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    add("-s", "--server", default=argparse.SUPPRESS)
+    add("--token", default=argparse.SUPPRESS)
+    add("--as", dest="as_user", default=argparse.SUPPRESS)
+    add("--as-group", action="append", default=argparse.SUPPRESS)
+    add("--certificate-authority", default=argparse.SUPPRESS)
+    add("--insecure-skip-tls-verify", action="store_true", default=argparse.SUPPRESS)
+    add("--request-timeout", default=argparse.SUPPRESS)
+    add("-v", "--v", dest="verbosity", type=int, default=argparse.SUPPRESS)
+
+
+DEFAULTS = {
+    "namespace": "", "kubeconfig": "", "context": "", "server": "", "token": "", "as_user": "", "as_group": [],
+    "certificate_authority": "", "insecure_skip_tls_verify": False, "request_timeout": "", "verbosity": 0,
+}  # fmt: skip
+
+
+def build_parser(name: str, command: Command) -> Parser:
+    parser = Parser(prog=f"kubectl {name}", description=command.help, allow_abbrev=False)
+    global_flags(parser)
+    if command.subcommands:
+        choices = parser.add_subparsers(dest="subcommand", required=command.run is None)
+        for sub, about in command.subcommands.items():
+            nested = choices.add_parser(sub, help=about.help, aliases=list(about.aliases), allow_abbrev=False)
+            global_flags(nested)
+            about.arguments(nested)
+            nested.set_defaults(chosen=about)
+    command.arguments(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    leading = Parser(prog="kubectl", add_help=False, allow_abbrev=False)
+    global_flags(leading)
+    try:
+        return _main(leading, words)
+    except UsageError as error:
+        print(f"error: {error}\nSee 'kubectl --help' for usage.", file=sys.stderr)
+    except (CommandError, ConfigError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except StatusError as error:
+        print(sentence(error), file=sys.stderr)
+    except httpx.HTTPError as error:
+        print(f"Unable to connect to the server: {error or type(error).__name__}", file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _main(leading: Parser, words: list[str]) -> int:
+    before = _leading_flags(leading, words)
+    rest = words[len(words) - before[1] :]
+    if not rest or rest[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    found = commands.find(rest[0])
+    if found is None:
+        raise CommandError(f'unknown command "{rest[0]}" for "kubectl"')
+    name, command = found
+    inner, tail = _split_tail(rest[1:])
+    args = build_parser(name, command).parse_args(inner)
+    values = {**DEFAULTS, **vars(before[0]), **vars(args), "tail": tail}
+    chosen: Command = values.pop("chosen", command)
+    return asyncio.run(_run(chosen, argparse.Namespace(**values)))
+
+
+def _leading_flags(parser: Parser, words: list[str]) -> tuple[argparse.Namespace, int]:
+    """Flags before the command's name, and how many words are left."""
+    index = 0
+    while index < len(words) and words[index].startswith("-") and words[index] not in ("-h", "--help"):
+        flag = words[index]
+        takes = (
+            "=" not in flag
+            and flag != "--insecure-skip-tls-verify"
+            and not (flag[:2] in ("-n", "-s", "-v") and len(flag) > 2)
+        )
+        index += 2 if takes and not (flag.startswith("--") and "=" in flag) else 1
+    return parser.parse_args(words[:index]), len(words) - index
+
+
+def _split_tail(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """What stands behind `--` is a command for a container, never ours."""
+    if "--" in words:
+        at = words.index("--")
+        return words[:at], words[at + 1 :]
+    return words, None
+
+
+async def _run(command: Command, args: argparse.Namespace) -> int:
+    session = Session(args)
+    assert command.run is not None
+    try:
+        return await command.run(session, args)
+    finally:
+        await session.close()
+
+
+def usage() -> str:
+    known = commands.load_all()
+    shown = {name for names in GROUPS.values() for name in names}
+    groups = {**GROUPS, "Other": tuple(sorted(known.keys() - shown))}
+    lines = ["kubectl controls a Kubernetes cluster.", ""]
+    for title, names in groups.items():
+        lines += [f"{title} commands:", *(f"  {n:14} {known[n].help}" for n in names if n in known), ""]
+    return "\n".join([*lines, 'Use "kubectl <command> --help" for more about a command.'])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

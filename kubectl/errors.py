@@ -1,0 +1,33 @@
+"""What goes wrong at the command line: one line on standard error and a non-zero exit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketkube.api.meta.errors import StatusError
+
+
+class CommandError(Exception):
+    """The message is printed behind `error: `."""
+
+
+class UsageError(CommandError):
+    """The words of the command are wrong; a hint at --help follows."""
+
+
+def sentence(error: StatusError) -> str:
+    """How kubectl prints a server's refusal: `Error from server (NotFound): pods "x" not found`."""
+    if error.reason == "Invalid" and error.details.get("name"):
+        return _invalid(error)
+    reason = f" ({error.reason})" if error.reason else ""
+    return f"Error from server{reason}: {error.message}"
+
+
+def _invalid(error: StatusError) -> str:
+    causes: list[dict[str, Any]] = error.details.get("causes") or []
+    kind, name = error.details.get("kind", ""), error.details["name"]
+    head = f'The {kind} "{name}" is invalid'
+    if not causes:
+        return f"{head}: {error.message}"
+    lines = [f"{c.get('field')}: {c.get('message')}" for c in causes]
+    return f"{head}: {lines[0]}" if len(lines) == 1 else "\n".join([f"{head}:", *(f"* {line}" for line in lines)])

@@ -1,0 +1,64 @@
+"""Waiting for objects to change, by watch: an update is seen when it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from kubectl.errors import CommandError
+from kubectl.resolve import Target
+from kubectl.session import Session
+from pocketkube.api.meta.errors import Gone, NotFound
+
+Obj = dict[str, Any]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float:
+    """`1m30s` in seconds; a bare number is seconds. Raises CommandError."""
+    if re.fullmatch(r"-?\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise CommandError(f'invalid duration "{text}"')
+    return sum(float(n) * _UNITS[u] for n, u in parts)
+
+
+async def states(session: Session, target: Target) -> AsyncIterator[Obj | None]:
+    """The object now and after each change; None once it is gone. Goes on over ended watches, for ever."""
+    client, r = session.client, target.resource
+    params = {"fieldSelector": f"metadata.name={target.name}"}
+    while True:
+        listed = await client.list(r, target.namespace, **params)
+        found = listed.get("items") or []
+        yield found[0] if found else None
+        try:
+            async for kind, obj in client.watch(
+                r, target.namespace, resourceVersion=listed["metadata"]["resourceVersion"], **params
+            ):
+                if kind != "BOOKMARK":
+                    yield None if kind == "DELETED" else obj
+        except Gone:
+            continue
+
+
+async def until_gone(session: Session, target: Target, uid: str = "") -> None:
+    """Until no object of that name, or another one, is there."""
+    try:
+        async for obj in states(session, target):
+            if obj is None or (uid and obj["metadata"]["uid"] != uid):
+                return
+    except NotFound:
+        return
+
+
+async def bounded(work: Any, seconds: float, what: str) -> Any:
+    """Await `work` for at most so long (0: at once; negative: a week). Raises CommandError when time is up."""
+    limit = 7 * 86400 if seconds < 0 else seconds
+    try:
+        return await asyncio.wait_for(work, limit)
+    except TimeoutError:
+        raise CommandError(f"timed out waiting for the condition on {what}") from None
