@@ -1,0 +1,37 @@
+"""What the handlers share, made once by the composition in `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from apiserver.interfaces import Authorizer
+from apiserver.options import Options
+from apiserver.registry.registry import Registry
+from apiserver.registry.resource import Resource
+from apiserver.request import Request, Response
+
+if TYPE_CHECKING:
+    from apiserver.authn.chain import Chain
+    from apiserver.authn.tokens import TokenIssuer
+    from apiserver.kubelets import Kubelets
+
+
+@dataclass(kw_only=True)
+class Api:
+    """`tokens` is None where no signing key was given. `plain` answers what is no resource."""
+
+    registry: Registry
+    authenticator: Chain
+    authorizer: Authorizer
+    options: Options
+    kubelets: Kubelets
+    tokens: TokenIssuer | None = None
+    public_keys: tuple[bytes, ...] = ()  # PEM, of service-account tokens
+    plain: Callable[..., Awaitable[None]] | None = None
+    bootstrapped: bool = False  # what every cluster has is there
+    stopping: bool = False
+
+
+Handler = Callable[[Api, Request, Resource], Awaitable[Response | None]]  # None: it has answered by itself

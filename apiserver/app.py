@@ -1,0 +1,159 @@
+"""The server put together: flags in, an ASGI application and the tasks beside it out."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from apiserver import admission, authn, authz, bootstrap, options
+from apiserver.api import Api
+from apiserver.authn.requestheader import RequestHeader
+from apiserver.authn.tokens import TokenIssuer
+from apiserver.chain import Application
+from apiserver.kubelets import Kubelets
+from apiserver.options import Options
+from apiserver.registry.cluster import RegistryCluster
+from apiserver.registry.registry import Registry
+from apiserver.storage.cache import WatchCache
+from apiserver.storage.etcd import EtcdStore, Tls
+from pocketkube.api import scheme
+from pocketkube.base import serving, tasks, tls
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """One API server over one store."""
+
+    def __init__(self, flags: Options, store: EtcdStore):
+        self.flags = flags
+        self.store = store
+        flags.advertise_address = flags.advertise_address or own_address(flags.bind_address)
+        self.registry = Registry(
+            store,
+            WatchCache(store),
+            event_ttl=options.seconds(flags.event_ttl),
+            service_range=flags.service_cluster_ip_range,
+            node_ports=flags.node_ports,
+        )
+        self.registry.add(scheme.builtin().kinds())
+        self.cluster = RegistryCluster(self.registry)
+        self.authorizer = authz.build(self.cluster, flags.authorization_mode)
+        self.registry.admission = admission.build(
+            self.cluster,
+            flags.enable_admission_plugins,
+            flags.disable_admission_plugins,
+            authorizer=self.authorizer,
+            kind_of=self.registry.kind_of,
+        )
+        self.api = self._api()
+        self.app = Application(self.api)
+
+    def _api(self) -> Api:
+        flags = self.flags
+        keys = tuple(Path(path).read_bytes() for path in flags.service_account_key_file)
+        signing = flags.service_account_signing_key_file
+        config = authn.AuthnConfig(
+            cluster=self.cluster,
+            client_ca=_read(flags.client_ca_file),
+            service_account_keys=keys or ((_read(signing),) if signing else ()),
+            issuers=flags.service_account_issuer,
+            audiences=flags.audiences,
+            bootstrap_tokens=flags.enable_bootstrap_token_auth,
+            token_file=flags.token_auth_file,
+            request_header=_request_header(flags),
+            anonymous=flags.anonymous_auth,
+            authorizer=self.authorizer,
+        )
+        return Api(
+            registry=self.registry,
+            authenticator=authn.build(config),
+            authorizer=self.authorizer,
+            options=flags,
+            kubelets=Kubelets(
+                flags.kubelet_client_certificate,
+                flags.kubelet_client_key,
+                flags.kubelet_certificate_authority,
+                flags.kubelet_preferred_address_types,
+            ),
+            tokens=TokenIssuer(_read(signing), flags.service_account_issuer[0], flags.audiences) if signing else None,
+            public_keys=keys,
+        )
+
+    def tasks(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
+        """Everything that runs beside the requests, by name."""
+        return {
+            "watch cache": self.registry.cache.run(),
+            "compaction": self.store.compactor().run(),
+            "bootstrap": bootstrap.run(self.api, self.cluster, port=self.flags.secure_port),
+            "serving": self._serve(stop),
+        }
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        flags = self.flags
+        context = tls.server_context(flags.tls_cert_file, flags.tls_private_key_file, flags.client_ca_file or None)
+        if flags.requestheader_client_ca_file:
+            context.load_verify_locations(flags.requestheader_client_ca_file)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        await serving.serve(
+            self.app,
+            host=flags.bind_address,
+            port=flags.secure_port,
+            tls=context,
+            stop=stop,
+            on_ready=lambda: log.info("serving on %s:%d", flags.bind_address, flags.secure_port),
+        )
+
+
+async def run(flags: Options, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set."""
+    etcd = Tls(flags.etcd_cafile, flags.etcd_certfile, flags.etcd_keyfile) if flags.etcd_cafile else None
+    store = EtcdStore(flags.etcd_servers, tls=etcd)
+    server = Server(flags, store)
+    try:
+        running = server.tasks(stop)
+        serving_task = running.pop("serving")
+        beside = asyncio.create_task(tasks.run_tasks(running), name="beside")
+        try:
+            await asyncio.wait((beside, asyncio.create_task(serving_task, name="serving")), return_when=asyncio.FIRST_COMPLETED)
+            if beside.done():
+                await beside
+        finally:
+            server.api.stopping = True
+            await tasks.cancel(beside)
+    finally:
+        await store.close()
+
+
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes() if path else b""
+
+
+def _request_header(flags: Options) -> RequestHeader | None:
+    if not flags.requestheader_client_ca_file:
+        return None
+    return RequestHeader(
+        client_ca=_read(flags.requestheader_client_ca_file),
+        allowed_names=flags.requestheader_allowed_names,
+        username_headers=tuple(h.lower() for h in flags.requestheader_username_headers),
+        group_headers=tuple(h.lower() for h in flags.requestheader_group_headers),
+        extra_prefixes=tuple(h.lower() for h in flags.requestheader_extra_headers_prefix),
+    )
+
+
+def own_address(bind: str) -> str:
+    """The address to advertise: the one bound, or the one that leads out of this machine."""
+    if not ipaddress.ip_address(bind).is_unspecified:
+        return bind
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

@@ -1,0 +1,119 @@
+"""What happens to every request, in order: CHAIN on the next lines is the whole of it.
+
+Each layer gets the request and what comes next, and gives a response or None where it was answered on the way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from apiserver import paths
+from apiserver.api import Api
+from apiserver.authz.denial import forbidden
+from apiserver.request import Receive, Request, Response, Scope, Send, status_response
+from apiserver.routing import dispatch
+from apiserver.storage.interface import StoreUnavailable
+from pocketkube.api.meta import errors
+
+log = logging.getLogger(__name__)
+
+Next = Callable[[Request], Awaitable[Response | None]]
+Layer = Callable[[Api, Next, Request], Awaitable[Response | None]]
+
+
+async def answer_errors(api: Api, following: Next, request: Request) -> Response | None:
+    """Every failure becomes a Status, once; what nobody expected is logged with its traceback."""
+    try:
+        return await following(request)
+    except errors.StatusError as error:
+        return status_response(error)
+    except StoreUnavailable as error:
+        log.warning("%s %s: the store does not answer: %s", request.method, request.path, error)
+        details = {"retryAfterSeconds": 1}
+        return status_response(errors.ServiceUnavailable("the store is unavailable, try again later", details=details))
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return status_response(errors.InternalError("Internal error occurred: the request failed, see the server's log"))
+
+
+async def find_request_info(api: Api, following: Next, request: Request) -> Response | None:
+    request.info = paths.request_info(request)
+    return await following(request)
+
+
+async def authenticate(api: Api, following: Next, request: Request) -> Response | None:
+    request.user = await api.authenticator.authenticate(request.headers, request.peer_certificate)
+    return await following(request)
+
+
+async def authorize(api: Api, following: Next, request: Request) -> Response | None:
+    decision = api.authorizer.authorize(request.user, request.info)
+    if not decision.allowed:
+        raise forbidden(request.user, request.info, decision.reason)
+    return await following(request)
+
+
+async def handle(api: Api, following: Next, request: Request) -> Response | None:
+    """The verb's handler; nothing follows."""
+    return await dispatch(api, request)
+
+
+CHAIN: tuple[Layer, ...] = (
+    answer_errors,
+    find_request_info,
+    authenticate,
+    authorize,
+    handle,
+)
+
+
+async def _end(request: Request) -> Response | None:
+    raise errors.NotFound("the server could not find the requested resource")
+
+
+def build(api: Api, layers: tuple[Layer, ...] = CHAIN) -> Next:
+    """The layers folded into one callable, the first outermost."""
+    following: Next = _end
+    for layer in reversed(layers):
+        following = partial(layer, api, following)
+    return following
+
+
+class Application:
+    """The chain as an ASGI application."""
+
+    def __init__(self, api: Api):
+        self._chain = build(api)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = await self._chain(request)
+        if response is not None:
+            await respond(request, response)
+
+
+async def respond(request: Request, response: Response) -> None:
+    """Send a complete response."""
+    headers = [
+        (b"content-type", response.content_type),
+        (b"cache-control", b"no-cache, private"),
+        (b"content-length", b"%d" % len(response.body)),
+    ]
+    if request.warnings:
+        headers += warning_headers(request.warnings)
+    if response.headers:
+        headers += response.headers
+    await request.send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await request.send({"type": "http.response.body", "body": response.body})
+
+
+def warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:
+    """`299 - "..."` of each warning, once, as RFC 7234 writes it."""
+    shown = []
+    for text in dict.fromkeys(warnings):
+        line = "".join(char if char.isprintable() else " " for char in text)
+        quoted = line.replace("\\", "\\\\").replace('"', '\\"')
+        shown.append((b"warning", f'299 - "{quoted}"'.encode("latin-1", "replace")))
+    return shown

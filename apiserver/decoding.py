@@ -1,0 +1,113 @@
+"""A request's body becomes an object of the expected kind, or the 400 or 415 that upstream gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.registry.resource import Resource
+from apiserver.registry.writer import Writer
+from apiserver.request import Request
+from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import errors, field
+from pocketkube.api.schema import decode
+
+Obj = dict[str, Any]
+
+_JSON = ("", "application/json", "*/*")
+_YAML = ("application/yaml", "text/yaml")
+_VALIDATIONS = ("Ignore", "Warn", "Strict")
+ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+
+def media_type(request: Request) -> str:
+    return request.header(b"content-type").split(b";", 1)[0].strip().lower().decode("latin-1")
+
+
+def parse(body: bytes, media: str, *, mode: str = "Ignore") -> tuple[Any, list[str]]:
+    """(value, messages about duplicate fields). Raises BadRequest, UnsupportedMediaType."""
+    if media in _JSON:
+        return decode.parse_json(body, mode=mode)
+    if media in _YAML:
+        from pocketkube.api.schema import yaml_text
+
+        return yaml_text.parse_yaml(body, mode=mode)
+    raise errors.UnsupportedMediaType(
+        f"the body of the request was in an unknown format - accepted media types include: {ACCEPTED}"
+    )
+
+
+def decode_object(kind: Kind, value: Any, messages: list[str], writer: Writer) -> Obj:
+    """Check a parsed value against its kind and bring it to the kept form, in place. Adds to the writer's warnings."""
+    obj = _typed(kind, value)
+    found = messages + kind.schema.decode(obj, mode=writer.validation)
+    if found:
+        if writer.validation == "Strict":
+            raise decode.strict_error(obj, found)
+        writer.warnings += found
+    if not isinstance(obj.get("metadata"), dict):
+        obj["metadata"] = {}
+    return obj
+
+
+def _typed(kind: Kind, value: Any) -> Obj:
+    if not isinstance(value, dict):
+        raise errors.BadRequest(f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind")
+    api_version, name = value.get("apiVersion"), value.get("kind")
+    if not name and not api_version and value:
+        value["kind"], value["apiVersion"] = kind.kind, kind.api_version
+        return value
+    if not name or not api_version:
+        missing = "Kind" if not name else "apiVersion"
+        raise errors.BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): Object '{missing}' is missing"
+        )
+    if name != kind.kind:
+        version = str(api_version).rsplit("/", 1)[-1]
+        raise errors.BadRequest(
+            f'{name} in version "{version}" cannot be handled as a {kind.kind}: no kind "{name}" is registered here'
+        )
+    if api_version != kind.api_version:
+        raise errors.BadRequest(
+            f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+        )
+    return value
+
+
+async def read_object(request: Request, resource: Resource, writer: Writer, *, kind: Kind | None = None) -> Obj:
+    """The body as an object of the resource's kind, or of `kind`."""
+    value, messages = parse(await request.body(), media_type(request), mode=writer.validation)
+    return decode_object(kind or resource.kind, value, messages, writer)
+
+
+def writer_of(request: Request, options: str) -> Writer:
+    """Who writes, and what the query says about it. `options`: CreateOptions, UpdateOptions, PatchOptions, DeleteOptions."""
+    query = request.query
+    writer = Writer(request.user, _manager(request), warnings=request.warnings, validation="Warn")
+    if not query:
+        return writer
+    found = []
+    if "dryRun" in query:
+        values = [value for value in request.query_all("dryRun") if value]
+        found += [field.not_supported("dryRun", values, ["All"]) for value in values if value != "All"][:1]
+        writer.dry_run = bool(values)
+        writer.options["dryRun"] = values
+    validation = query.get("fieldValidation") or "Warn"
+    if validation not in _VALIDATIONS:
+        found.append(field.not_supported("fieldValidation", validation, sorted(_VALIDATIONS)))
+    writer.validation = validation
+    manager = query.get("fieldManager", "")
+    if manager:
+        writer.options["fieldManager"] = writer.manager = manager
+        if len(manager) > 128:
+            found.append(field.too_long("fieldManager", 128))
+        if not manager.isprintable():
+            found.append(field.invalid("fieldManager", manager, "should only contain printable characters"))
+    if found:
+        raise errors.invalid("meta.k8s.io", options, "", found)
+    return writer
+
+
+def _manager(request: Request) -> str:
+    """The field manager of a client that names none: its program, as User-Agent gives it."""
+    agent = request.header(b"user-agent")
+    return agent.split(b"/", 1)[0].decode("latin-1")[:128] if agent else "unknown"

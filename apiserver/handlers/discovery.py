@@ -1,0 +1,229 @@
+"""What is served: /api, /apis and below, group by group (legacy) or all at once (aggregated). Made anew when the registry changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from apiserver.api import Api
+from apiserver.registry.registry import Registry
+from apiserver.registry.resource import Resource
+from apiserver.representation import wants_pretty
+from apiserver.request import Request, Response
+from pocketkube.api.kinds.kind import Kind, Subresource
+from pocketkube.api.meta import errors
+
+Obj = dict[str, Any]
+
+_AGGREGATED = "apidiscovery.k8s.io"
+_ORDER = ("apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch")
+
+
+class Discovery:
+    """All documents of one generation of the registry, each made when first asked for."""
+
+    def __init__(self, registry: Registry):
+        self.generation = registry.generation
+        self.groups: dict[str, dict[str, list[Resource]]] = {}
+        for resource in registry.resources():
+            self.groups.setdefault(resource.group, {}).setdefault(resource.kind.version, []).append(resource)
+        for group, versions in self.groups.items():
+            ordered = sorted(versions, key=lambda v: version_order(v, versions[v]))
+            self.groups[group] = {version: versions[version] for version in ordered}
+        self._aggregated: dict[tuple[bool, str], tuple[bytes, bytes]] = {}
+
+    def named_groups(self) -> list[str]:
+        """Every group but the core one: upstream's own first, then by name."""
+        names = [group for group in self.groups if group]
+        return sorted(names, key=lambda g: (_ORDER.index(g) if g in _ORDER else len(_ORDER), "." in g and not g.endswith(".k8s.io"), g))
+
+    def group(self, name: str) -> Obj | None:
+        """APIGroup without its kind."""
+        versions = self.groups.get(name)
+        if not versions:
+            return None
+        listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+        return {"name": name, "versions": listed, "preferredVersion": listed[0]}
+
+    def resources(self, group: str, version: str) -> list[Obj] | None:
+        """The entries of an APIResourceList."""
+        found = self.groups.get(group, {}).get(version)
+        if found is None:
+            return None
+        return [entry for resource in found for entry in _entries(resource.kind)]
+
+    def aggregated(self, core: bool, version: str) -> tuple[bytes, bytes]:
+        """(APIGroupDiscoveryList, its ETag) in a version of apidiscovery.k8s.io."""
+        made = self._aggregated.get((core, version))
+        if made is None:
+            names = [""] if core else self.named_groups()
+            items = [_group_discovery(name, self.groups.get(name, {})) for name in names]
+            value = {"kind": "APIGroupDiscoveryList", "apiVersion": f"{_AGGREGATED}/{version}", "metadata": {}, "items": items}
+            data = orjson.dumps(value)
+            etag = b'"%b"' % hashlib.sha512(data).hexdigest().upper().encode()
+            made = self._aggregated[core, version] = (data, etag)
+        return made
+
+
+def version_order(version: str, resources: Iterable[Resource]) -> tuple[int, int, int, int, str]:
+    """Sorts the preferred version first: by the kinds' priority, then v2, v1, v1beta2, v1alpha1."""
+    priority = max((r.kind.priority for r in resources), default=0)
+    digits, stage, level = version.removeprefix("v"), 3, ""
+    for at, name in ((2, "beta"), (1, "alpha")):
+        if name in digits:
+            digits, level = digits.split(name, 1)
+            stage = at
+    if not digits.isdigit():
+        return (-priority, 0, 0, 0, version)
+    return (-priority, -stage, -int(digits), -int(level or 0), "")
+
+
+def _entries(kind: Kind) -> list[Obj]:
+    entry: Obj = {
+        "name": kind.plural,
+        "singularName": kind.singular or kind.kind.lower(),
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": sorted(kind.verbs),
+    }
+    if kind.short_names:
+        entry["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        entry["categories"] = list(kind.categories)
+    if "watch" in kind.verbs:
+        entry["storageVersionHash"] = _hash(kind)
+    return [entry, *(_subresource_entry(kind, sub) for sub in kind.subresources)]
+
+
+def _hash(kind: Kind) -> str:
+    import base64
+
+    text = f"{kind.group}/{kind.storage_version or kind.version}/{kind.kind}"
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
+
+
+def _subresource_entry(kind: Kind, sub: Subresource) -> Obj:
+    entry: Obj = {
+        "name": f"{kind.plural}/{sub.name}",
+        "singularName": "",
+        "namespaced": kind.namespaced,
+        "kind": sub.kind or kind.kind,
+        "verbs": sorted(sub.verbs),
+    }
+    if sub.group:
+        entry |= {"group": sub.group, "version": sub.version}
+    return entry
+
+
+def _group_discovery(name: str, versions: dict[str, list[Resource]]) -> Obj:
+    listed = [
+        {"version": version, "resources": [_resource_discovery(r.kind) for r in resources], "freshness": "Current"}
+        for version, resources in versions.items()
+    ]
+    metadata: Obj = {"creationTimestamp": None}
+    return {"metadata": {"name": name, **metadata} if name else metadata, "versions": listed}
+
+
+def _resource_discovery(kind: Kind) -> Obj:
+    entry: Obj = {
+        "resource": kind.plural,
+        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular or kind.kind.lower(),
+        "verbs": sorted(kind.verbs),
+    }
+    if kind.short_names:
+        entry["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        entry["categories"] = list(kind.categories)
+    if kind.subresources:
+        entry["subresources"] = [_subresource_discovery(kind, sub) for sub in kind.subresources]
+    return entry
+
+
+def _subresource_discovery(kind: Kind, sub: Subresource) -> Obj:
+    response = {
+        "group": sub.group if sub.kind else kind.group,
+        "version": sub.version or kind.version,
+        "kind": sub.kind or kind.kind,
+    }
+    return {"subresource": sub.name, "responseKind": response, "verbs": sorted(sub.verbs)}
+
+
+_current: dict[int, Discovery] = {}
+
+
+def current(api: Api) -> Discovery:
+    """The documents of the registry as it is."""
+    made = _current.get(id(api.registry))
+    if made is None or made.generation != api.registry.generation:
+        made = _current[id(api.registry)] = Discovery(api.registry)
+    return made
+
+
+def _wanted(request: Request) -> str:
+    """v2 or v2beta1 if the client would rather have everything at once, in its own order; "" for the legacy form."""
+    for clause in request.header(b"accept").decode("latin-1").split(","):
+        media, *parameters = (part.strip() for part in clause.split(";"))
+        if media not in ("application/json", "*/*", "application/*"):
+            continue
+        values = dict(p.split("=", 1) for p in parameters if "=" in p)
+        if values.get("g") != _AGGREGATED and "as" not in values:
+            return ""
+        if values.get("g") == _AGGREGATED and values.get("as") == "APIGroupDiscoveryList":
+            if values.get("v") in ("v2", "v2beta1"):
+                return values["v"]
+    return ""
+
+
+def _all_at_once(api: Api, request: Request, version: str, *, core: bool) -> Response:
+    data, etag = current(api).aggregated(core, version)
+    headers = [(b"etag", etag), (b"vary", b"Accept")]
+    kind = f"application/json;g={_AGGREGATED};v={version};as=APIGroupDiscoveryList".encode()
+    if request.header(b"if-none-match") == etag:  # clients keep the headers of this answer for the one they have
+        return Response(b"", status=304, content_type=kind, headers=headers)
+    return Response(data, content_type=kind, headers=headers)
+
+
+def _legacy(request: Request, value: Obj) -> Response:
+    data = orjson.dumps(value, option=orjson.OPT_INDENT_2 if wants_pretty(request) else None)
+    return Response(data, headers=[(b"vary", b"Accept")])
+
+
+async def core(api: Api, request: Request) -> Response:
+    """/api"""
+    if version := _wanted(request):
+        return _all_at_once(api, request, version, core=True)
+    address = f"{api.options.advertise_address or api.options.bind_address}:{api.options.secure_port}"
+    served = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
+    return _legacy(request, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": served})
+
+
+async def groups(api: Api, request: Request) -> Response:
+    """/apis"""
+    if version := _wanted(request):
+        return _all_at_once(api, request, version, core=False)
+    found = current(api)
+    listed = [found.group(name) for name in found.named_groups()]
+    return _legacy(request, {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
+
+
+async def group(api: Api, request: Request, name: str) -> Response:
+    """/apis/GROUP"""
+    found = current(api).group(name)
+    if found is None:
+        raise errors.NotFound("the server could not find the requested resource")
+    return _legacy(request, {"kind": "APIGroup", "apiVersion": "v1", **found})
+
+
+async def resources(api: Api, request: Request, version: str, group: str = "") -> Response:
+    """/api/v1, /apis/GROUP/VERSION"""
+    found = current(api).resources(group, version)
+    if found is None:
+        raise errors.NotFound("the server could not find the requested resource")
+    name = f"{group}/{version}" if group else version
+    value: Obj = {"kind": "APIResourceList", "groupVersion": name, "resources": found}
+    return _legacy(request, {"apiVersion": "v1", **value} if group else value)

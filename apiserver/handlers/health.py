@@ -1,0 +1,75 @@
+"""/healthz, /livez, /readyz: whole, verbose, or one check by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from apiserver.api import Api
+from apiserver.request import Request, Response
+from pocketkube.api.meta import errors
+
+Check = Callable[[Api], str]  # "" where all is well, else why not
+
+_TEXT = b"text/plain; charset=utf-8"
+
+
+def _ping(api: Api) -> str:
+    return ""
+
+
+def _etcd(api: Api) -> str:
+    return "" if api.registry.cache.ready else "the watch of the store is not running"
+
+
+def _informers(api: Api) -> str:
+    late = [r.plural for r in api.registry.resources() if r.watched and not r.cache.ready]
+    return f"not loaded yet: {', '.join(late[:5])}" if late else ""
+
+
+def _bootstrap(api: Api) -> str:
+    return "" if api.bootstrapped else "not finished"
+
+
+def _shutdown(api: Api) -> str:
+    return "process is shutting down" if api.stopping else ""
+
+
+LIVE: dict[str, Check] = {"ping": _ping, "log": _ping, "etcd": _etcd}
+READY: dict[str, Check] = {
+    **LIVE,
+    "etcd-readiness": _etcd,
+    "informer-sync": _informers,
+    "poststarthook/rbac/bootstrap-roles": _bootstrap,
+    "poststarthook/scheduling/bootstrap-system-priority-classes": _bootstrap,
+    "poststarthook/start-kubernetes-service-cidr-controller": _bootstrap,
+    "poststarthook/bootstrap-controller": _bootstrap,
+    "shutdown": _shutdown,
+}
+CHECKS = {"healthz": LIVE | {"poststarthook/rbac/bootstrap-roles": _bootstrap}, "livez": LIVE, "readyz": READY}
+
+
+async def handle(api: Api, request: Request, name: str, check: str = "") -> Response:
+    """`name` is healthz, livez or readyz. Raises NotFound for a check that is not there."""
+    checks = CHECKS[name]
+    if check:
+        if check not in checks:
+            raise errors.NotFound("the server could not find the requested resource")
+        why = checks[check](api)
+        return _text(f"internal server error: {why}\n" if why else "ok", 500 if why else 200)
+    excluded = set(request.query_all("exclude"))
+    lines, failed = [], False
+    for title, ask in checks.items():
+        if title in excluded:
+            lines.append(f"[+]{title} excluded: ok")
+            continue
+        why = ask(api)
+        failed = failed or bool(why)
+        lines.append(f"[-]{title} failed: reason withheld" if why else f"[+]{title} ok")
+    verdict = f"{name} check {'failed' if failed else 'passed'}"
+    if failed:
+        return _text("\n".join((*lines, verdict, "")), 500)
+    return _text("\n".join((*lines, verdict, "")) if "verbose" in request.query else "ok", 200)
+
+
+def _text(text: str, status: int) -> Response:
+    return Response(text.encode(), status=status, content_type=_TEXT, headers=[(b"x-content-type-options", b"nosniff")])

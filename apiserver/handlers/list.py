@@ -1,0 +1,114 @@
+"""LIST: what the selectors select, at one revision, whole or in pages.
+
+A first page comes from the cache, the pages behind it from the store at the revision that the token holds.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from apiserver.api import Api
+from apiserver.freshness import ANY, check_options, revision_of, too_large, wait_for
+from apiserver.handlers import continuation
+from apiserver.registry.resource import Resource
+from apiserver.representation import respond_list
+from apiserver.request import Request, Response
+from apiserver.selecting import query_of
+from apiserver.storage.cache import Entry, Query
+from apiserver.storage.entries import Entries
+from apiserver.storage.interface import Compacted, FutureRevision, Page
+from pocketkube.api.meta import errors
+
+Obj = dict[str, Any]
+
+_CHUNK = 500  # objects that a page reads at once from the store when a selector drops some
+
+
+async def handle(api: Api, request: Request, resource: Resource) -> Response:
+    info, params = request.info, request.query
+    version = params.get("resourceVersion", "")
+    limit = 0
+    if params:
+        check_options(params, watch=False)
+        limit = max(0, request.integer("limit") or 0)
+    query = query_of(
+        resource, info.namespace, labels=info.label_selector, fields=info.field_selector, name=info.name
+    )
+    if token := params.get("continue"):
+        if version not in ("", ANY):
+            raise errors.BadRequest("specifying resource version is not allowed when using continue")
+        found, meta = await _from_store(api, resource, query, limit, *continuation.decode(token))
+    elif version not in ("", ANY) and _exact(params.get("resourceVersionMatch", ""), limit):
+        found, meta = await _from_store(api, resource, query, limit, revision_of(version), "")
+    else:
+        await wait_for(api.registry, resource, version)
+        found, meta = _from_cache(resource, query, limit)
+    return respond_list(request, resource, found, meta, clock=api.registry.clock)
+
+
+def _exact(match: str, limit: int) -> bool:
+    return match == "Exact" or (not match and limit > 0)
+
+
+def _from_cache(resource: Resource, query: Query, limit: int) -> tuple[list[Entry], Obj]:
+    revision = resource.cache.current
+    meta: Obj = {"resourceVersion": str(revision)}
+    found = resource.cache.entries(query)
+    if limit and len(found) > limit:
+        left = len(found) - limit
+        found = list(islice(found, limit))
+        _more(meta, query, revision, found[-1].key, left)
+    return found, meta
+
+
+def _more(meta: Obj, query: Query, revision: int, last: str, left: int) -> None:
+    meta["continue"] = continuation.encode(revision, last + "\0")
+    if not (query.labels or query.fields or query.match or query.name):
+        meta["remainingItemCount"] = left
+
+
+async def _from_store(
+    api: Api, resource: Resource, query: Query, limit: int, revision: int, start: str
+) -> tuple[list[Entry], Obj]:
+    """At a revision of the past (-1: now), from the key `start` on. Raises Expired where it was compacted away."""
+    prefix = resource.prefix + (f"{query.namespace}/" if query.namespace else "")
+    begin = resource.prefix + start if start else ""
+    selects = Entries(tuple(resource.stored.selectable), namespaced=resource.namespaced).test(query)
+    found: list[Entry] = []
+    at = max(revision, 0)
+    while True:
+        page = await _page(api, resource, prefix, begin, at, limit)
+        at = at or page.revision
+        for item in page.items:
+            entry = api.registry.entry(resource, item)
+            if selects is None or selects(entry):
+                found.append(entry)
+            if limit and len(found) >= limit:
+                break
+        if not page.more or (limit and len(found) >= limit):
+            break
+        begin = page.items[-1].key + "\0"
+    meta: Obj = {"resourceVersion": str(at)}
+    behind = _behind(page, found, resource)
+    if behind:
+        _more(meta, query, at, found[-1].key, behind)
+    return found, meta
+
+
+async def _page(api: Api, resource: Resource, prefix: str, begin: str, revision: int, limit: int) -> Page:
+    try:
+        return await api.registry.store.list(prefix, limit=limit and max(limit, _CHUNK), start=begin, revision=revision)
+    except Compacted:
+        start = begin[len(resource.prefix) :] if begin else ""
+        raise continuation.expired(start) from None
+    except FutureRevision:
+        raise too_large(revision, resource.cache.current) from None
+
+
+def _behind(page: Page, found: list[Entry], resource: Resource) -> int:
+    """How many objects lie behind the last one found."""
+    if not found:
+        return 0
+    last = resource.prefix + found[-1].key
+    return page.remaining + sum(item.key > last for item in page.items)

@@ -1,0 +1,189 @@
+"""PATCH: JSON patch, merge patch, strategic merge patch and server-side apply, told apart by Content-Type alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from apiserver.api import Api
+from apiserver.decoding import decode_object, media_type, parse, writer_of
+from apiserver.registry import replacement
+from apiserver.registry.resource import Resource
+from apiserver.registry.writer import Writer
+from apiserver.representation import respond_object
+from apiserver.request import Request, Response
+from apiserver.storage.cache import Entry
+from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import errors, field, times
+from pocketkube.api.meta.apply import server_side_apply
+from pocketkube.api.meta.patches import json_patch, merge_patch, strategic_merge
+
+Obj = dict[str, Any]
+Patch = Callable[[Obj], Obj]
+
+APPLY = "application/apply-patch+yaml"
+_JSON = "application/json-patch+json"
+_MERGE = "application/merge-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
+_ACCEPTED = (_JSON, _MERGE, APPLY)
+
+
+async def handle(api: Api, request: Request, resource: Resource) -> Response:
+    info = request.info
+    writer = writer_of(request, "PatchOptions")
+    media = media_type(request)
+    body = await request.body()
+    missing = None
+    if media == APPLY:
+        applied = _Apply(api, request, resource, body, writer)
+        change = applied.change
+        missing = applied.create if not info.subresource else None
+    else:
+        if "force" in request.query:
+            fault = field.forbidden("force", "may not be specified for non-apply patch")
+            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [fault])
+        change = _changing(resource, patch_of(resource.kind, media, body, writer), writer)
+    written = await replacement.replace(
+        api.registry,
+        resource,
+        writer,
+        change,
+        namespace=info.namespace,
+        name=info.name,
+        subresource=info.subresource,
+        missing=missing,
+    )
+    status = 201 if written.created else 200
+    return respond_object(request, resource, written.data, obj=written.obj, status=status, clock=api.registry.clock)
+
+
+def patch_of(kind: Kind, media: str, body: bytes, writer: Writer) -> Patch:
+    """What a patch does to an object of `kind`. Raises UnsupportedMediaType, BadRequest."""
+    if media not in (_JSON, _MERGE, _STRATEGIC) or (media == _STRATEGIC and kind.custom):
+        accepted = _ACCEPTED if kind.custom else (_JSON, _MERGE, _STRATEGIC, APPLY)
+        raise errors.UnsupportedMediaType(
+            f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
+        )
+    patch, duplicates = parse(body, "", mode=writer.validation)
+    if duplicates:
+        if writer.validation == "Strict":
+            raise errors.BadRequest("strict decoding error: " + ", ".join(duplicates))
+        writer.warnings += duplicates
+    if media == _JSON:
+        return lambda obj: json_patch(obj, patch)
+    if media == _MERGE:
+        return lambda obj: merge_patch(obj, patch)
+    schema = kind.schema
+    return lambda obj: strategic_merge(obj, patch, schema)
+
+
+def _changing(resource: Resource, patch: Patch, writer: Writer) -> Callable[[Entry], Obj]:
+    warned = len(writer.warnings)
+
+    def change(entry: Entry) -> Obj:
+        del writer.warnings[warned:]  # of a try before this one
+        old = resource.copy(entry)
+        new = patch(old)
+        if not isinstance(new, dict):
+            raise errors.BadRequest("the patch leaves no object")
+        new = decode_object(resource.kind, new, [], writer)
+        _check_identity(new, entry)
+        return new
+
+    return change
+
+
+def _check_identity(new: Obj, entry: Entry) -> None:
+    metadata = new["metadata"]
+    if metadata.get("name") != entry.name:
+        raise errors.BadRequest(
+            f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({entry.name})"
+        )
+    if metadata.get("namespace", "") != entry.namespace:
+        raise errors.BadRequest(
+            f"the namespace of the object ({metadata.get('namespace', '')}) does not match the namespace on the URL "
+            f"({entry.namespace})"
+        )
+
+
+class _Apply:
+    """One server-side apply: the configuration read once, merged into whatever is there at each try."""
+
+    def __init__(self, api: Api, request: Request, resource: Resource, body: bytes, writer: Writer):
+        self._api = api
+        self._resource = resource
+        self._body = body
+        self._writer = writer
+        self._info = request.info
+        self._force = request.flag("force")
+        writer.operation = "Apply"
+        if not request.query.get("fieldManager"):
+            fault = field.required("fieldManager", "is required for apply patch")
+            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [fault])
+        self._check(self._config())
+
+    def _config(self) -> Obj:
+        mode = self._writer.validation if self._writer.validation == "Strict" else "Ignore"
+        value, duplicates = parse(self._body, "application/yaml", mode=mode)
+        if duplicates:
+            raise errors.BadRequest("error strict decoding YAML: " + ", ".join(duplicates))
+        if not isinstance(value, dict):
+            raise errors.BadRequest("error decoding YAML: not an object")
+        return value
+
+    def _check(self, config: Obj) -> None:
+        kind, info = self._resource.kind, self._info
+        if config.get("kind") != kind.kind or config.get("apiVersion") != kind.api_version:
+            got = f"{config.get('apiVersion', '')}, Kind={config.get('kind', '')}"
+            raise errors.BadRequest(f"the object in the patch is {got}, but {kind.api_version}, Kind={kind.kind} is patched")
+        metadata = config.setdefault("metadata", {})
+        name = metadata.get("name", info.name)
+        if name != info.name:
+            raise errors.BadRequest(f"metadata.name does not match the name on the URL ({name} != {info.name})")
+        if metadata.get("namespace", info.namespace) != info.namespace:
+            raise errors.BadRequest(
+                f"the namespace of the provided object does not match the namespace sent on the request"
+            )
+
+    def _merged(self, live: Obj | None) -> Obj:
+        config = self._config()
+        metadata = config.setdefault("metadata", {})
+        metadata["name"] = self._info.name
+        if self._info.namespace:
+            metadata["namespace"] = self._info.namespace
+        wanted = metadata.pop("resourceVersion", None)
+        uid = metadata.pop("uid", None)
+        now = times.rfc3339(self._api.registry.clock.now())
+        new = server_side_apply(
+            live,
+            config,
+            self._resource.kind.schema,
+            manager=self._writer.manager,
+            force=self._force,
+            subresource=self._info.subresource,
+            api_version=self._resource.api_version,
+            now=now,
+        )
+        return _with(new, resourceVersion=wanted, uid=uid)
+
+    def change(self, entry: Entry) -> Obj:
+        return self._merged(self._resource.copy(entry))
+
+    def create(self) -> Obj:
+        new = self._merged(None)
+        metadata = new["metadata"]
+        if metadata.get("uid"):
+            raise errors.conflict(
+                self._resource.group, self._resource.plural, self._info.name,
+                f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found",
+            )  # fmt: skip
+        if metadata.get("resourceVersion"):
+            raise errors.not_found(self._resource.group, self._resource.plural, self._info.name)
+        return new
+
+
+def _with(obj: Obj, **identity: Any) -> Obj:
+    for name, value in identity.items():
+        if value:
+            obj["metadata"][name] = value
+    return obj

@@ -1,0 +1,55 @@
+"""The reviews: a question is posted, answered and not kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.api import Api
+from apiserver.authn import reviews as authn
+from apiserver.authz import reviews as authz
+from apiserver.decoding import read_object, writer_of
+from apiserver.registry.resource import Resource
+from apiserver.representation import form_of, respond
+from apiserver.request import Request, Response
+from pocketkube.api.meta import errors
+
+Obj = dict[str, Any]
+
+
+async def _question(request: Request, resource: Resource) -> Obj:
+    if form_of(request).shape:
+        raise errors.NotAcceptable("only the following media types are accepted: application/json, application/yaml")
+    return await read_object(request, resource, writer_of(request, "CreateOptions"))
+
+
+def _answer(request: Request, review: Obj) -> Response:
+    review["metadata"] = {"creationTimestamp": None, **review.get("metadata", {})}
+    return respond(request, review, status=201)
+
+
+async def token(api: Api, request: Request, resource: Resource) -> Response:
+    question = await _question(request, resource)
+    return _answer(request, await authn.token_review(api.authenticator, question, api_audiences=api.options.audiences))
+
+
+async def self_subject(api: Api, request: Request, resource: Resource) -> Response:
+    return _answer(request, authn.self_subject_review(request.user, await _question(request, resource)))
+
+
+async def subject_access(api: Api, request: Request, resource: Resource) -> Response:
+    return _answer(request, authz.subject_access(api.authorizer, await _question(request, resource)))
+
+
+async def local_subject_access(api: Api, request: Request, resource: Resource) -> Response:
+    question = await _question(request, resource)
+    return _answer(request, authz.local_subject_access(api.authorizer, question, request.info.namespace))
+
+
+async def self_subject_access(api: Api, request: Request, resource: Resource) -> Response:
+    question = await _question(request, resource)
+    return _answer(request, authz.self_subject_access(api.authorizer, question, request.user))
+
+
+async def self_subject_rules(api: Api, request: Request, resource: Resource) -> Response:
+    question = await _question(request, resource)
+    return _answer(request, await authz.self_subject_rules(api.authorizer, question, request.user))

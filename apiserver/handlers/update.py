@@ -1,0 +1,87 @@
+"""PUT of one object or of its status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.api import Api
+from apiserver.decoding import decode_object, media_type, parse, writer_of
+from apiserver.registry import replacement
+from apiserver.registry.resource import Resource
+from apiserver.registry.writer import Writer
+from apiserver.representation import respond_object
+from apiserver.request import Request, Response
+from pocketkube.api.meta import errors, field
+
+Obj = dict[str, Any]
+
+# Kinds whose PUT must say which version it replaces, beside all custom resources.
+_CONDITIONAL = frozenset(("leases", "customresourcedefinitions", "apiservices", "ipaddresses", "servicecidrs"))
+
+
+async def handle(api: Api, request: Request, resource: Resource) -> Response:
+    info = request.info
+    writer = writer_of(request, "UpdateOptions")
+    source = _Source(resource, await request.body(), media_type(request), writer)
+    _check_name(source.first, info.name, info.namespace, resource)
+    _check_conditional(resource, source.first, api.registry, info.namespace)
+    written = await replacement.replace(
+        api.registry,
+        resource,
+        writer,
+        lambda _: source.take(),
+        namespace=info.namespace,
+        name=info.name,
+        subresource=info.subresource,
+        missing=source.take if resource.kind.create_on_update and not info.subresource else None,
+    )
+    status = 201 if written.created else 200
+    return respond_object(request, resource, written.data, obj=written.obj, status=status, clock=api.registry.clock)
+
+
+class _Source:
+    """The body as an object, a fresh one each time: every try changes the one it gets."""
+
+    def __init__(self, resource: Resource, body: bytes, media: str, writer: Writer):
+        self._kind = resource.kind
+        self._body = body
+        self._media = media
+        value, messages = parse(body, media, mode=writer.validation)
+        self.first = decode_object(self._kind, value, messages, writer)
+        self._next: Obj | None = self.first
+
+    def take(self) -> Obj:
+        if self._next is not None:
+            obj, self._next = self._next, None
+            return obj
+        value, _ = parse(self._body, self._media)
+        return decode_object(self._kind, value, [], Writer())
+
+
+def _check_name(obj: Obj, name: str, namespace: str, resource: Resource) -> None:
+    metadata = obj["metadata"]
+    given = metadata.get("name")
+    if not given:
+        metadata["name"] = name
+    elif given != name:
+        raise errors.BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+    elif (metadata.get("namespace") or namespace) != namespace:
+        raise errors.BadRequest(
+            f"the namespace of the object ({metadata['namespace']}) does not match the namespace on the URL ({namespace})"
+        )
+    else:
+        metadata["namespace"] = namespace
+
+
+def _check_conditional(resource: Resource, obj: Obj, registry: Any, namespace: str) -> None:
+    if obj["metadata"].get("resourceVersion") or not (resource.kind.custom or resource.plural in _CONDITIONAL):
+        return
+    kind, name = resource.kind, obj["metadata"]["name"]
+    if kind.create_on_update and resource.cache.get(namespace, name) is None:
+        return
+    fault = field.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+    raise errors.invalid(kind.group, kind.kind, name, [fault])
+
+

@@ -1,0 +1,121 @@
+"""The server's flags, named as upstream's."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_PLUGIN_LIST = "comma-separated names of admission plugins"
+
+
+@dataclass(kw_only=True)
+class Options:
+    """Flags as parsed. Files are paths; "" is none."""
+
+    etcd_servers: tuple[str, ...] = ("http://127.0.0.1:2379",)
+    etcd_cafile: str = ""
+    etcd_certfile: str = ""
+    etcd_keyfile: str = ""
+    secure_port: int = 6443
+    bind_address: str = "0.0.0.0"
+    advertise_address: str = ""
+    client_ca_file: str = ""
+    tls_cert_file: str = ""
+    tls_private_key_file: str = ""
+    service_account_key_file: tuple[str, ...] = ()
+    service_account_signing_key_file: str = ""
+    service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc.cluster.local",)
+    api_audiences: tuple[str, ...] = ()
+    service_cluster_ip_range: str = "10.96.0.0/12"
+    service_node_port_range: str = "30000-32767"
+    kubelet_client_certificate: str = ""
+    kubelet_client_key: str = ""
+    kubelet_certificate_authority: str = ""
+    kubelet_preferred_address_types: tuple[str, ...] = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
+    authorization_mode: tuple[str, ...] = ("Node", "RBAC")
+    enable_admission_plugins: tuple[str, ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
+    enable_bootstrap_token_auth: bool = False
+    token_auth_file: str = ""
+    proxy_client_cert_file: str = ""
+    proxy_client_key_file: str = ""
+    requestheader_client_ca_file: str = ""
+    requestheader_allowed_names: tuple[str, ...] = ()
+    requestheader_username_headers: tuple[str, ...] = ("x-remote-user",)
+    requestheader_group_headers: tuple[str, ...] = ("x-remote-group",)
+    requestheader_extra_headers_prefix: tuple[str, ...] = ("x-remote-extra-",)
+    event_ttl: str = "1h0m0s"
+    allow_privileged: bool = True
+    anonymous_auth: bool = True
+    profiling: bool = True
+    shutdown_delay_duration: str = "0s"
+    v: int = 0
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """What a token for this API is for: by default its issuers."""
+        return self.api_audiences or self.service_account_issuer
+
+    @property
+    def node_ports(self) -> range:
+        first, _, last = self.service_node_port_range.partition("-")
+        return range(int(first), int(last or first) + 1)
+
+
+def parse(argv: Sequence[str] | None = None) -> Options:
+    """Flags that upstream has and this server does not need are accepted and ignored. Exits with 2 on bad ones."""
+    parser = argparse.ArgumentParser("apiserver", description=__doc__, allow_abbrev=False)
+    defaults = Options()
+    for name, default in vars(defaults).items():
+        _add(parser, name, default)
+    known, unknown = parser.parse_known_args(argv)
+    for word in unknown:
+        if not word.startswith("--"):
+            parser.error(f"unexpected argument {word!r}")
+    return Options(**vars(known))
+
+
+def _add(parser: argparse.ArgumentParser, name: str, default: object) -> None:
+    flag = "--" + name.replace("_", "-")
+    if isinstance(default, bool):
+        parser.add_argument(flag, type=_boolean, nargs="?", const=True, default=default, metavar="BOOL")
+    elif isinstance(default, int):
+        parser.add_argument(flag, type=int, default=default)
+    elif isinstance(default, tuple):
+        parser.add_argument(flag, action=_Extend, default=default, metavar="A,B")
+    else:
+        parser.add_argument(flag, default=default)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0", "t", "f"):
+        raise argparse.ArgumentTypeError(f"invalid boolean value {text!r}")
+    return text.lower() in ("true", "1", "t")
+
+
+class _Extend(argparse.Action):
+    """A list given by commas, by repeating the flag, or both; the first one drops the default."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        given = tuple(part for part in str(values).split(",") if part)
+        present = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, given if present is self.default else present + given)
+
+
+def seconds(duration: str) -> int:
+    """`1h0m0s` as seconds. Raises ValueError."""
+    total, number = 0.0, ""
+    for char in duration:
+        if char.isdigit() or char == ".":
+            number += char
+        elif char in "hms" and number:
+            total += float(number) * {"h": 3600, "m": 60, "s": 1}[char]
+            number = ""
+        else:
+            raise ValueError(f"invalid duration {duration!r}")
+    if number:
+        raise ValueError(f"missing unit in duration {duration!r}")
+    return int(total)

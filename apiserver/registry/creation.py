@@ -1,0 +1,128 @@
+"""Create one object: generate, default, admit, prepare, validate, store."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from apiserver.interfaces import AdmissionRequest
+from apiserver.registry import metadata, ownership
+from apiserver.registry.registry import Registry
+from apiserver.registry.resource import Resource
+from apiserver.registry.writer import Writer
+from apiserver.storage import encoding
+from apiserver.storage.interface import KeyExists
+from pocketkube.api.meta import errors, names, times
+
+Obj = dict[str, Any]
+
+GENERATED_TRIES = 8
+
+
+class Written(NamedTuple):
+    """An object after a write, in the version that was asked for: shared, never to be changed; and its bytes."""
+
+    obj: Obj
+    data: bytes
+    created: bool = False
+
+
+async def create(registry: Registry, resource: Resource, obj: Obj, writer: Writer, *, namespace: str = "") -> Written:
+    """Store a decoded object, which becomes the registry's. Raises AlreadyExists, Invalid, and what admission raises."""
+    meta = obj.setdefault("metadata", {})
+    metadata.check_namespace(resource, obj, namespace)
+    if meta.get("resourceVersion"):
+        raise errors.BadRequest("resourceVersion should not be set on objects to be created")
+    prefix = meta.get("generateName", "") if not meta.get("name") else ""
+    pristine = orjson.dumps(obj) if prefix else b""
+    for attempt in range(GENERATED_TRIES):
+        if prefix:
+            obj = orjson.loads(pristine) if attempt else obj
+            obj["metadata"]["name"] = names.generate_name(prefix)
+        try:
+            return await _create(registry, resource, obj, writer)
+        except KeyExists:
+            if not prefix:
+                raise errors.already_exists(resource.group, resource.plural, obj["metadata"]["name"]) from None
+    raise errors.AlreadyExists(
+        f'{resource.kind.resource} "{obj["metadata"]["name"]}" already exists, '
+        "the server was not able to generate a unique name for the object",
+        details={"name": obj["metadata"]["name"], "kind": resource.plural, "retryAfterSeconds": 1},
+    )
+
+
+async def _create(registry: Registry, resource: Resource, obj: Obj, writer: Writer) -> Written:
+    kind = resource.kind
+    now = times.rfc3339(registry.clock.now())
+    metadata.begin(kind, obj, now=now)
+    if kind.default is not None:
+        kind.default(obj)
+    if writer.operation == "Update":
+        ownership.track(resource, writer, obj, None, subresource="", now=now)
+    request = await _admitted(registry, resource, obj, writer)
+    if kind.prepare_create is not None:
+        kind.prepare_create(obj)
+    stored = resource.to_stored(obj)
+    await resource.strategy.creating(writer, stored)
+    try:
+        if resource.converts:
+            obj = resource.from_stored(stored)
+        validate(resource, obj)
+        if kind.warnings is not None:
+            writer.warnings += kind.warnings(obj)
+        await registry.admission.validate(request)
+        return await _store(registry, resource, stored, writer)
+    except BaseException:
+        await resource.strategy.undo(writer, stored, None)
+        raise
+
+
+async def _admitted(registry: Registry, resource: Resource, obj: Obj, writer: Writer) -> AdmissionRequest:
+    meta = obj["metadata"]
+    request = AdmissionRequest(
+        "CREATE", resource.kind, meta.get("namespace", ""), meta.get("name", ""), "", obj, None, writer.user, writer.dry_run,
+        writer.options, writer.warnings,
+    )  # fmt: skip
+    await registry.admission.mutate(request)
+    if resource.kind.default is not None:
+        resource.kind.default(obj)
+    return request
+
+
+def validate(resource: Resource, obj: Obj) -> None:
+    """Raises Invalid with everything that is wrong with a new object."""
+    kind = resource.kind
+    found = metadata.validate(kind, obj)
+    if kind.custom:
+        found += kind.schema.validate(obj)
+    if kind.validate is not None and not (kind.custom and found):
+        found += kind.validate(obj)
+    if found:
+        raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), found)
+
+
+async def _store(registry: Registry, resource: Resource, stored: Obj, writer: Writer) -> Written:
+    meta = stored["metadata"]
+    key = resource.key(meta.get("namespace", ""), meta["name"])
+    value = encoding.encode(stored)
+    if writer.dry_run:
+        if await registry.store.get(key) is not None:
+            raise KeyExists(key)
+        obj = resource.from_stored(stored)
+        return Written(obj, orjson.dumps(obj), True)
+    ttl = registry.event_ttl if resource.plural == "events" else 0
+    revision = await registry.store.create(key, value, ttl_seconds=ttl)
+    return finish(registry, resource, key, value, stored, revision, created=True)
+
+
+def finish(
+    registry: Registry, resource: Resource, key: str, value: bytes, stored: Obj, revision: int, *, created: bool = False
+) -> Written:
+    """What the client sees of a stored object; the cache is offered it too."""
+    stored["metadata"]["resourceVersion"] = str(revision)
+    registry.cache.offer(key, revision, stored)
+    if resource.converts:
+        obj = resource.from_stored(stored)
+        return Written(obj, orjson.dumps(obj), created)
+    return Written(stored, encoding.splice_revision(value, revision), created)

@@ -1,0 +1,166 @@
+"""Delete one object: preconditions, propagation as finalizers, grace; then either mark it or remove it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from apiserver.interfaces import AdmissionRequest
+from apiserver.registry.creation import finish
+from apiserver.registry.registry import Registry
+from apiserver.registry.resource import Resource
+from apiserver.registry.strategy import Strategy
+from apiserver.registry.writer import Writer
+from apiserver.storage import encoding
+from apiserver.storage.cache import Entry
+from apiserver.storage.interface import KeyMissing, RevisionMismatch
+from pocketkube.api.meta import errors, times
+
+Obj = dict[str, Any]
+
+TRIES = 16
+_PROPAGATION = ("orphan", "foregroundDeletion")
+
+
+async def delete(
+    registry: Registry, resource: Resource, writer: Writer, options: Obj, *, namespace: str, name: str
+) -> tuple[Obj, bytes, bool]:
+    """(object in the served version, its bytes, True if it is gone). `options` are DeleteOptions. Raises NotFound, Conflict."""
+    entry = resource.cache.get(namespace, name)
+    live = entry is None
+    if entry is None:
+        entry = await registry.live(resource, namespace, name)
+    for _ in range(TRIES):
+        if entry is None:
+            raise errors.not_found(resource.group, resource.plural, name)
+        try:
+            return await _attempt(registry, resource, writer, options, entry)
+        except RevisionMismatch as mismatch:
+            entry, live = registry.entry(resource, mismatch.current), True
+        except KeyMissing:
+            entry, live = None, True
+        except errors.StatusError:
+            if live:
+                raise
+            before = entry.revision
+            entry, live = await registry.live(resource, namespace, name), True
+            if entry is not None and entry.revision == before:
+                raise
+    raise errors.conflict(resource.group, resource.plural, name, errors.MODIFIED)
+
+
+async def _attempt(
+    registry: Registry, resource: Resource, writer: Writer, options: Obj, entry: Entry
+) -> tuple[Obj, bytes, bool]:
+    old = resource.obj(entry)
+    _check_preconditions(resource, old, options)
+    request = AdmissionRequest(
+        "DELETE", resource.kind, entry.namespace, entry.name, "", None, old, writer.user, writer.dry_run, options, writer.warnings
+    )
+    await registry.admission.mutate(request)
+    await registry.admission.validate(request)
+    if _removable(resource, entry.obj, options):
+        return await _remove(registry, resource, writer, entry)
+    marked: Obj = orjson.loads(entry.data)
+    if _mark(registry, resource, marked, options):
+        return await _update(registry, resource, writer, entry, marked)
+    return await _remove(registry, resource, writer, entry)
+
+
+def _removable(resource: Resource, obj: Obj, options: Obj) -> bool:
+    """The plain case, decided without a copy: no grace, no finalizers, nothing asked that needs one."""
+    meta = obj["metadata"]
+    if meta.get("finalizers") or options.get("propagationPolicy") in ("Orphan", "Foreground"):
+        return False
+    if options.get("orphanDependents"):
+        return False
+    if type(resource.strategy).deleting is not Strategy.deleting:
+        return False
+    return resource.kind.graceful is None or resource.kind.graceful(obj, options) == 0
+
+
+def _check_preconditions(resource: Resource, obj: Obj, options: Obj) -> None:
+    wanted = options.get("preconditions") or {}
+    meta = obj["metadata"]
+    for field_name, title, key in (("uid", "UID", "uid"), ("resourceVersion", "ResourceVersion", "resourceVersion")):
+        value = wanted.get(field_name)
+        if value is not None and value != meta[key]:
+            why = (
+                f"Precondition failed: {title} in precondition: {value}, {title} in object meta: {meta[key]}"
+                if title == "UID"
+                else f"the {title} in the precondition ({value}) does not match the {title} in record ({meta[key]}). "
+                "The object might have been modified"
+            )
+            raise errors.conflict(resource.group, resource.plural, meta["name"], why)
+
+
+def _mark(registry: Registry, resource: Resource, obj: Obj, options: Obj) -> bool:
+    """Bring the object to its deleting form, in place; False if nothing holds it."""
+    meta = obj["metadata"]
+    held = resource.strategy.deleting(obj)
+    finalizers = _finalizers(meta, options)
+    if finalizers:
+        meta["finalizers"] = finalizers
+    else:
+        meta.pop("finalizers", None)
+    grace = resource.kind.graceful(obj, options) if resource.kind.graceful is not None else 0
+    if not (grace or finalizers or held):
+        return False
+    _set_deletion(registry, meta, grace, resource)
+    return True
+
+
+def _set_deletion(registry: Registry, meta: Obj, grace: int, resource: Resource) -> None:
+    """Deletion moves only closer: a second request may shorten the grace period, never lengthen it."""
+    now = registry.clock.now()
+    if "deletionTimestamp" in meta:
+        before = meta.get("deletionGracePeriodSeconds") or 0
+        if grace >= before:
+            return
+        asked = times.parse(meta["deletionTimestamp"]) - timedelta(seconds=before)
+        meta["deletionTimestamp"] = times.rfc3339(max(asked + timedelta(seconds=grace), now))
+        meta["deletionGracePeriodSeconds"] = grace
+        return
+    meta["deletionTimestamp"] = times.rfc3339(now + timedelta(seconds=grace))
+    meta["deletionGracePeriodSeconds"] = grace
+    if meta.get("generation"):
+        meta["generation"] += 1
+
+
+def _finalizers(meta: Obj, options: Obj) -> list[str]:
+    """The finalizers that the propagation policy leaves; without a policy those that are there stay."""
+    present: list[str] = meta.get("finalizers") or []
+    policy = options.get("propagationPolicy")
+    if policy is None and options.get("orphanDependents") is not None:
+        policy = "Orphan" if options["orphanDependents"] else "Background"
+    if policy is None:
+        return present
+    kept = [name for name in present if name not in _PROPAGATION]
+    added = {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"]}.get(policy, [])
+    return kept + added
+
+
+async def _update(
+    registry: Registry, resource: Resource, writer: Writer, entry: Entry, marked: Obj
+) -> tuple[Obj, bytes, bool]:
+    if writer.dry_run or marked == entry.obj:
+        obj = resource.from_stored(marked)
+        return obj, orjson.dumps(obj), False
+    key = resource.key(entry.namespace, entry.name)
+    value = encoding.encode(marked)
+    revision = await registry.store.update(key, value, revision=entry.revision)
+    written = finish(registry, resource, key, value, marked, revision)
+    return written.obj, written.data, False
+
+
+async def _remove(
+    registry: Registry, resource: Resource, writer: Writer, entry: Entry
+) -> tuple[Obj, bytes, bool]:
+    if writer.dry_run:
+        return resource.obj(entry), resource.data(entry), True
+    revision = await registry.store.delete(resource.key(entry.namespace, entry.name), revision=entry.revision)
+    await resource.strategy.deleted(entry.obj)
+    gone = entry.at(revision)
+    return resource.obj(entry), resource.data(gone), True

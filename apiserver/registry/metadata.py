@@ -1,0 +1,175 @@
+"""The part of every object that is the server's own: what it sets, what may not change, what must be well formed."""
+
+from __future__ import annotations
+
+import uuid
+from functools import lru_cache
+from typing import Any
+
+from apiserver.registry.resource import Resource
+from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import errors, field, names
+from pocketkube.api.meta.field import FieldError
+
+Obj = dict[str, Any]
+
+_MAX_ANNOTATIONS = 256 * 1024  # bytes of all keys and values together
+_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName")
+_NAME_CHECKS = {
+    "dns-label": names.is_dns_label,
+    "dns-subdomain": names.is_dns_subdomain,
+    "dns1035": names.is_dns1035,
+    "path-segment": names.is_path_segment,
+}
+
+
+def begin(kind: Kind, obj: Obj, *, now: str) -> None:
+    """Set what only the server sets on a new object, in place; drop what a client may not say."""
+    metadata = obj["metadata"]
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"):
+        metadata.pop(name, None)
+    metadata["uid"] = str(uuid.uuid4())
+    metadata["creationTimestamp"] = now
+    if kind.has_generation:
+        metadata["generation"] = 1
+
+
+def carry(new: Obj, old: Obj) -> None:
+    """Take over from the old object what an update cannot change, in place. Raises Conflict for another uid."""
+    metadata, before = new["metadata"], old["metadata"]
+    uid = metadata.get("uid")
+    if uid and uid != before["uid"]:
+        raise errors.StatusError(
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}", code=409, reason="Conflict"
+        )
+    metadata.pop("selfLink", None)
+    for name in _KEPT:
+        if name in before:
+            metadata[name] = before[name]
+        else:
+            metadata.pop(name, None)
+
+
+def raise_generation(kind: Kind, new: Obj, old: Obj) -> None:
+    """A change of anything but metadata and status makes the next generation, in place."""
+    if not kind.has_generation:
+        return
+    for name in new.keys() | old.keys():
+        if name not in ("metadata", "status", "kind", "apiVersion") and new.get(name) != old.get(name):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+            return
+
+
+def check_namespace(resource: Resource, obj: Obj, namespace: str) -> None:
+    """Set the namespace of the path, in place. Raises BadRequest where the object names another."""
+    metadata = obj["metadata"]
+    given = metadata.get("namespace", "")
+    if not resource.namespaced:
+        if given:
+            metadata.pop("namespace")
+        return
+    if given and given != namespace:
+        raise errors.BadRequest(f"the namespace of the provided object does not match the namespace sent on the request")
+    metadata["namespace"] = namespace
+
+
+def validate(kind: Kind, obj: Obj) -> list[FieldError]:
+    """Everything wrong with the metadata of an object that is to be stored."""
+    metadata = obj["metadata"]
+    found: list[FieldError] = []
+    name = metadata.get("name", "")
+    if not name:
+        found.append(field.required("metadata.name", "name or generateName is required"))
+    else:
+        found += [field.invalid("metadata.name", name, why) for why in _name_faults(kind.validates_name_as, name)]
+    if kind.namespaced and not metadata.get("namespace"):
+        found.append(field.required("metadata.namespace"))
+    return found + _common(metadata)
+
+
+def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+    """Everything wrong with the metadata of a new form of an object."""
+    metadata, before = new["metadata"], old["metadata"]
+    found: list[FieldError] = []
+    for name in ("name", "namespace"):
+        if metadata.get(name) != before.get(name):
+            found.append(field.invalid(f"metadata.{name}", metadata.get(name, ""), "field is immutable"))
+    if before.get("deletionTimestamp"):
+        added = [f for f in metadata.get("finalizers", ()) if f not in before.get("finalizers", ())]
+        if added:
+            shown = field.forbidden("metadata.finalizers", _no_new_finalizers(added))
+            found.append(shown)
+    return found + _common(metadata)
+
+
+def _no_new_finalizers(added: list[str]) -> str:
+    shown = ", ".join(f'"{name}"' for name in added)
+    return f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
+
+
+def _common(metadata: Obj) -> list[FieldError]:
+    found: list[FieldError] = []
+    if labels := metadata.get("labels"):
+        for key, value in labels.items():
+            found += _label_faults(key, value)
+    if annotations := metadata.get("annotations"):
+        size = 0
+        for key, value in annotations.items():
+            size += len(key) + len(value)
+            found += [field.invalid("metadata.annotations", key, why) for why in _qualified_faults(key.lower())]
+        if size > _MAX_ANNOTATIONS:
+            found.append(field.too_long("metadata.annotations", _MAX_ANNOTATIONS))
+    if finalizers := metadata.get("finalizers"):
+        found += _finalizers(finalizers)
+    if owners := metadata.get("ownerReferences"):
+        found += _owners(owners)
+    return found
+
+
+def _finalizers(finalizers: list[str]) -> list[FieldError]:
+    found = []
+    for name in finalizers:
+        found += [field.invalid("metadata.finalizers", name, why) for why in _qualified_faults(name)]
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        found.append(
+            field.invalid("metadata.finalizers", finalizers, "finalizer orphan and foregroundDeletion cannot be both set")
+        )
+    return found
+
+
+def _owners(owners: list[Obj]) -> list[FieldError]:
+    found: list[FieldError] = []
+    controllers = []
+    for at, owner in enumerate(owners):
+        path = f"metadata.ownerReferences[{at}]"
+        for name in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(name):
+                words = "must not be empty" if name != "apiVersion" else "version must not be empty"
+                found.append(field.invalid(f"{path}.{name}", owner.get(name, ""), words))
+        if owner.get("controller"):
+            controllers.append(owner.get("name", ""))
+    if len(controllers) > 1:
+        first, second = controllers[:2]
+        found.append(
+            field.invalid(
+                "metadata.ownerReferences",
+                owners,
+                f"Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}",
+            )
+        )
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _label_faults(key: str, value: str) -> tuple[FieldError, ...]:
+    faults = [field.invalid("metadata.labels", key, why) for why in names.is_qualified_name(key)]
+    return (*faults, *(field.invalid("metadata.labels", value, why) for why in names.is_label_value(value)))
+
+
+@lru_cache(maxsize=4096)
+def _qualified_faults(key: str) -> tuple[str, ...]:
+    return tuple(names.is_qualified_name(key))
+
+
+def _name_faults(form: str, name: str) -> list[str]:
+    return _NAME_CHECKS[form](name)

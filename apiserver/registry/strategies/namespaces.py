@@ -1,0 +1,31 @@
+"""Namespaces: born with the `kubernetes` finalizer in their spec; a deletion marks them Terminating until it is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.registry.strategy import Strategy
+from apiserver.registry.writer import Writer
+
+Obj = dict[str, Any]
+
+
+class Namespaces(Strategy):
+    group, plural = "", "namespaces"
+
+    async def creating(self, writer: Writer, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        finalizers = spec.get("finalizers") or []
+        if "kubernetes" not in finalizers:
+            spec["finalizers"] = [*finalizers, "kubernetes"]
+        obj["status"] = {"phase": "Active"}
+
+    async def updating(self, writer: Writer, obj: Obj, old: Obj) -> None:
+        obj["spec"] = old.get("spec") or {}
+
+    def deleting(self, obj: Obj) -> bool:
+        obj["status"] = {**obj.get("status", {}), "phase": "Terminating"}
+        return bool((obj.get("spec") or {}).get("finalizers"))
+
+
+STRATEGY = Namespaces

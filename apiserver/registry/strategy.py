@@ -1,0 +1,47 @@
+"""Where a resource does more than store its objects: one strategy a resource, in a file of its own below `strategies`.
+
+The default does nothing, so most resources have none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apiserver.registry.registry import Registry
+    from apiserver.registry.writer import Writer
+
+Obj = dict[str, Any]
+
+
+class Strategy:
+    """Hooks of the write path. All get objects in the stored version and may change the new one in place.
+
+    `group` and `plural` name the resource. `returns_deleted`: DELETE answers the object instead of a Status.
+    """
+
+    group = ""
+    plural = ""
+    returns_deleted = False
+
+    def __init__(self, registry: Registry):
+        self.registry = registry
+
+    async def creating(self, writer: Writer, obj: Obj) -> None:
+        """After admission, before validation."""
+
+    async def updating(self, writer: Writer, obj: Obj, old: Obj) -> None:
+        """After admission, before validation; not for subresources."""
+
+    async def undo(self, writer: Writer, obj: Obj, old: Obj | None) -> None:
+        """The write that `creating` or `updating` prepared was not made."""
+
+    async def updated(self, obj: Obj, old: Obj) -> None:
+        """The new object is stored."""
+
+    async def deleted(self, obj: Obj) -> None:
+        """The object is gone from the store."""
+
+    def deleting(self, obj: Obj) -> bool:
+        """Change `obj` for a deletion in place. True keeps it until something else lets it go."""
+        return False

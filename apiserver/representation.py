@@ -1,0 +1,210 @@
+"""Which form of an object a client accepts, and the object in that form: itself, a Table, or its metadata alone; JSON or YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from apiserver.registry.resource import Resource
+from apiserver.request import Request, Response
+from apiserver.storage.cache import Entry, Format, Json
+from pocketkube.api.meta import errors
+from pocketkube.base.clock import Clock
+
+Obj = dict[str, Any]
+
+YAML = b"application/yaml"
+
+
+class Form(NamedTuple):
+    """`shape` is "", Table, PartialObjectMetadata or PartialObjectMetadataList; `version` is that of meta.k8s.io."""
+
+    yaml: bool = False
+    shape: str = ""
+    version: str = "v1"
+    stream: bool = False
+
+
+PLAIN = Form()
+_SHAPES = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+_ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+
+@lru_cache(maxsize=256)
+def parse_accept(accept: bytes) -> Form:
+    """The first form in the client's order that can be served. Raises NotAcceptable."""
+    clauses = [_clause(text) for text in accept.decode("latin-1").split(",") if text.strip()]
+    for media, parameters in sorted(clauses, key=lambda c: -_quality(c[1])):
+        form = _form(media, parameters)
+        if form is not None:
+            return form
+    if not clauses:
+        return PLAIN
+    raise errors.NotAcceptable(f"only the following media types are accepted: {_ACCEPTED}")
+
+
+def _clause(text: str) -> tuple[str, dict[str, str]]:
+    media, *parameters = (part.strip() for part in text.split(";"))
+    return media.lower(), dict(p.split("=", 1) for p in parameters if "=" in p)  # type: ignore[misc]
+
+
+def _quality(parameters: dict[str, str]) -> float:
+    try:
+        return float(parameters.get("q", 1))
+    except ValueError:
+        return 0.0
+
+
+def _form(media: str, parameters: dict[str, str]) -> Form | None:
+    if media not in ("application/json", "application/yaml", "*/*", "application/*"):
+        return None
+    shape = parameters.get("as", "")
+    version = parameters.get("v", "v1")
+    if shape and (shape not in _SHAPES or parameters.get("g") != "meta.k8s.io" or version not in ("v1", "v1beta1")):
+        return None
+    return Form(media == "application/yaml", shape, version, "stream" in parameters)
+
+
+def form_of(request: Request) -> Form:
+    accept = request.header(b"accept")
+    if not accept or accept == b"application/json":
+        return PLAIN
+    return parse_accept(accept)
+
+
+def wants_pretty(request: Request) -> bool:
+    """Asked for by `pretty`, or by a client in a person's hands."""
+    if "pretty" in request.query:
+        return request.flag("pretty")
+    return request.user_agent.startswith(("curl", "Wget", "Mozilla/5.0"))
+
+
+def respond(
+    request: Request, value: Any, *, data: bytes | None = None, status: int = 200, form: Form | None = None
+) -> Response:
+    """A value as JSON or YAML. `data`: its JSON bytes, where they are ready."""
+    form = form or form_of(request)
+    if form.yaml:
+        return Response(to_yaml(value if value is not None else orjson.loads(data or b"")), status=status, content_type=YAML)
+    if wants_pretty(request):
+        body = orjson.dumps(value if value is not None else orjson.loads(data or b""), option=orjson.OPT_INDENT_2)
+        return Response(body + b"\n", status=status)
+    return Response(data if data is not None else orjson.dumps(value), status=status)
+
+
+def to_yaml(value: Any) -> bytes:
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(value, Dumper=dumper, default_flow_style=False, allow_unicode=True)
+    return text.encode()
+
+
+def respond_object(
+    request: Request, resource: Resource, data: bytes, *, clock: Clock, obj: Obj | None = None, status: int = 200
+) -> Response:
+    """One object in the form that the client accepts. `data` are its bytes, `obj` the same parsed if at hand."""
+    form = form_of(request)
+    if form is PLAIN and not wants_pretty(request):
+        return Response(data, status=status)
+    value = obj if obj is not None else orjson.loads(data)
+    if form.shape == "Table":
+        value = table(request, resource, [value], form=form, clock=clock, list_meta={"resourceVersion": value["metadata"].get("resourceVersion", "")})
+    elif form.shape:
+        value = partial(value, form.version)
+    return respond(request, value, status=status, form=form)
+
+
+def respond_list(
+    request: Request, resource: Resource, entries: Sequence[Entry], meta: Obj, *, clock: Clock
+) -> Response:
+    """A list in the form that the client accepts."""
+    form = form_of(request)
+    if form is PLAIN and not wants_pretty(request):
+        data = [resource.data(entry) for entry in entries] if resource.converts else [entry.data for entry in entries]
+        return Response(b'%b%b,"items":[%b]}\n' % (resource.list_head, orjson.dumps(meta), b",".join(data)))
+    objects = [resource.obj(entry) for entry in entries]
+    value: Obj
+    if form.shape == "Table":
+        value = table(request, resource, objects, form=form, clock=clock, list_meta=meta)
+    elif form.shape:
+        version = f"meta.k8s.io/{form.version}"
+        items = [partial(obj, form.version) for obj in objects]
+        value = {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": meta, "items": items}
+    else:
+        value = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": meta, "items": objects}
+    return respond(request, value, form=form)
+
+
+def table(
+    request: Request, resource: Resource, objects: Sequence[Obj], *, form: Form, clock: Clock, list_meta: Obj
+) -> Obj:
+    from pocketkube.api.meta.table import table_object
+
+    include = request.query.get("includeObject") or "Metadata"
+    if include not in ("None", "Metadata", "Object"):
+        raise errors.BadRequest(f"unrecognized includeObject value: {include!r}")
+    made: Obj = table_object(resource.kind, objects, clock.now(), include=include, list_meta=list_meta)
+    made["apiVersion"] = f"meta.k8s.io/{form.version}"
+    return made
+
+
+def partial(obj: Obj, version: str = "v1") -> Obj:
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
+
+
+def watch_format(request: Request, resource: Resource, clock: Clock) -> Format:
+    """The format of watch events for this client; the same one for all clients that accept the same."""
+    form = form_of(request)
+    if form.yaml:
+        raise errors.NotAcceptable("only the following media types are accepted: application/json;stream=watch")
+    if not form.shape:
+        return resource.format
+    include = request.query.get("includeObject") or "Metadata"
+    key = (form.shape, form.version, include)
+    made = resource.formats.get(key)
+    if made is None:
+        made = TableFormat(resource, form, include, clock) if form.shape == "Table" else PartialFormat(resource, form)
+        resource.formats[key] = made
+    return made
+
+
+class PartialFormat(Json):
+    """Watch events that show metadata alone."""
+
+    def __init__(self, resource: Resource, form: Form):
+        super().__init__(f"meta.k8s.io/{form.version}", "PartialObjectMetadata")
+        self._version = form.version
+        self._resource = resource
+
+    def encode(self, entry: Entry) -> bytes:
+        return orjson.dumps(partial(self._resource.obj(entry), self._version))
+
+
+class TableFormat:
+    """Watch events that show a table of one row."""
+
+    def __init__(self, resource: Resource, form: Form, include: str, clock: Clock):
+        self._resource = resource
+        self._form = form
+        self._include = include
+        self._clock = clock
+
+    def _table(self, objects: list[Obj], meta: Obj) -> bytes:
+        from pocketkube.api.meta.table import table_object
+
+        made = table_object(self._resource.kind, objects, self._clock.now(), include=self._include, list_meta=meta)
+        made["apiVersion"] = f"meta.k8s.io/{self._form.version}"
+        return orjson.dumps(made)
+
+    def encode(self, entry: Entry) -> bytes:
+        return self._table([self._resource.obj(entry)], {"resourceVersion": str(entry.revision)})
+
+    def bookmark(self, revision: int, *, initial_end: bool) -> bytes:
+        made = orjson.loads(self._table([], {"resourceVersion": str(revision)}))
+        json = Json(self._resource.api_version, self._resource.kind.kind)
+        made["rows"] = [{"cells": [], "object": partial(orjson.loads(json.bookmark(revision, initial_end=initial_end)))}]
+        return orjson.dumps(made)

@@ -1,0 +1,115 @@
+"""Which handler a request goes to: by verb for collections and objects, by name for subresources and for plain paths."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from apiserver.api import Api, Handler
+from apiserver.handlers import (
+    binding,
+    create,
+    delete,
+    deletecollection,
+    eviction,
+    get,
+    list,
+    log,
+    patch,
+    plain,
+    proxy,
+    reviews,
+    scale,
+    streams,
+    token,
+    update,
+    watch,
+)
+from apiserver.interfaces import RequestInfo
+from apiserver.registry.resource import Resource
+from apiserver.request import Request, Response
+from pocketkube.api.meta import errors
+
+VERBS: Mapping[str, Handler] = {
+    "get": get.handle,
+    "list": list.handle,
+    "watch": watch.handle,
+    "create": create.handle,
+    "update": update.handle,
+    "patch": patch.handle,
+    "delete": delete.handle,
+    "deletecollection": deletecollection.handle,
+}
+
+# What is not kept: a POST is answered and forgotten.
+CREATE_ONLY: Mapping[tuple[str, str], Handler] = {
+    ("authentication.k8s.io", "tokenreviews"): reviews.token,
+    ("authentication.k8s.io", "selfsubjectreviews"): reviews.self_subject,
+    ("authorization.k8s.io", "subjectaccessreviews"): reviews.subject_access,
+    ("authorization.k8s.io", "localsubjectaccessreviews"): reviews.local_subject_access,
+    ("authorization.k8s.io", "selfsubjectaccessreviews"): reviews.self_subject_access,
+    ("authorization.k8s.io", "selfsubjectrulesreviews"): reviews.self_subject_rules,
+    ("", "bindings"): binding.handle_collection,
+}
+
+# By subresource; where only one resource has it, or one means something else by it, "plural/subresource".
+SUBRESOURCES: Mapping[str, Mapping[str, Handler]] = {
+    "status": {"get": get.handle, "update": update.handle, "patch": patch.handle},
+    "scale": {"get": scale.get, "update": scale.update, "patch": scale.patch},
+    "approval": {"get": get.handle, "update": update.handle, "patch": patch.handle},
+    "pods/binding": {"create": binding.handle},
+    "pods/eviction": {"create": eviction.handle},
+    "pods/ephemeralcontainers": {"get": get.handle, "update": update.handle, "patch": patch.handle},
+    "pods/resize": {"get": get.handle, "update": update.handle, "patch": patch.handle},
+    "pods/log": {"get": log.handle},
+    "pods/exec": {"get": streams.handle, "create": streams.handle},
+    "pods/attach": {"get": streams.handle, "create": streams.handle},
+    "pods/portforward": {"get": streams.handle, "create": streams.handle},
+    "pods/proxy": dict.fromkeys(("get", "create", "update", "patch", "delete", "head", "options"), proxy.handle),
+    "services/proxy": dict.fromkeys(("get", "create", "update", "patch", "delete", "head", "options"), proxy.handle),
+    "nodes/proxy": dict.fromkeys(("get", "create", "update", "patch", "delete", "head", "options"), proxy.handle),
+    "namespaces/finalize": {"update": update.handle},
+    "serviceaccounts/token": {"create": token.handle},
+}
+
+
+async def dispatch(api: Api, request: Request) -> Response | None:
+    """Find the resource and its handler. Raises NotFound, MethodNotAllowed."""
+    info = request.info
+    if not info.is_resource:
+        return await plain.handle(api, request)
+    resource = api.registry.find(info.group, info.version, info.resource)
+    if resource is None or (info.namespace and not resource.namespaced and info.resource != "namespaces"):
+        raise errors.NotFound("the server could not find the requested resource")
+    request.resource = resource
+    if info.namespace and not resource.namespaced:
+        request.info = info = replace(info, namespace="")  # a namespace's path names it twice
+    if info.subresource:
+        handler = _subresource(resource, info.subresource).get(info.verb)
+    elif (resource.group, resource.plural) in CREATE_ONLY:
+        handler = CREATE_ONLY[resource.group, resource.plural] if info.verb == "create" else None
+    else:
+        handler = VERBS.get(info.verb) if info.verb in resource.kind.verbs and _complete(resource, info) else None
+    if handler is None:
+        raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+    return await handler(api, request, resource)
+
+
+def _complete(resource: Resource, info: RequestInfo) -> bool:
+    """Verbs on one object need its name, POST must not have one; without a namespace all of them can only be read."""
+    if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
+        return False
+    if info.verb in ("update", "patch"):
+        return bool(info.name)
+    return info.verb != "create" or not info.name
+
+
+def _subresource(resource: Resource, name: str) -> Mapping[str, Handler]:
+    if not any(known.name == name for known in resource.kind.subresources):
+        raise errors.NotFound("the server could not find the requested resource")
+    handlers = SUBRESOURCES.get(f"{resource.plural}/{name}") or SUBRESOURCES.get(name)
+    if handlers is None:
+        logging.getLogger(__name__).error("%s/%s is listed and has no handler", resource.kind.resource, name)
+        raise errors.NotFound("the server could not find the requested resource")
+    return handlers
