@@ -21,9 +21,9 @@ _SPECIAL = {
     _META + "apis.meta.v1.FieldsV1": "any",
     _META + "runtime.RawExtension": "any",
     _EXTENSIONS + "JSON": "any",
-    _EXTENSIONS + "JSONSchemaPropsOrArray": "any",
-    _EXTENSIONS + "JSONSchemaPropsOrBool": "any",
-    _EXTENSIONS + "JSONSchemaPropsOrStringArray": "any",
+    _EXTENSIONS + "JSONSchemaPropsOrArray": "props-or-array",
+    _EXTENSIONS + "JSONSchemaPropsOrBool": "props-or-bool",
+    _EXTENSIONS + "JSONSchemaPropsOrStringArray": "props-or-strings",
 }
 
 # Defaults of list keys: the published schemas leave them out, yet items are told apart by them.

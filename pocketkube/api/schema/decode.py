@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pocketkube.api.meta.errors import BadRequest
+from pocketkube.api.meta.limits import MAX_DEPTH
 from pocketkube.api.schema import readers
 
 if TYPE_CHECKING:
     from pocketkube.api.schema.model import Schema
 
 Obj = dict[str, Any]
-
-MAX_DEPTH = 500  # below Python's recursion limit with the walk on top; upstream stops at 10,000
 
 
 def decode(schema: Schema, obj: Any, *, mode: str) -> list[str]:

@@ -255,9 +255,27 @@ def _bad_byte(packed: str) -> int:
     return found if found is not None else len(packed) // 4 * 4
 
 
+PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+
+
+def props_or(schema: Schema, value: Any, path: Path, report: Report) -> Any:
+    """A schema inside a CRD's schema where something else is allowed too: a list of them, a boolean, strings."""
+    props = type(schema).of(PROPS)
+    if type(value) is dict:
+        return struct(props, value, path, report)
+    if type(value) is list and schema.type == "props-or-array":
+        return [struct(props, item, (path, index), report) for index, item in enumerate(value)]
+    if type(value) is list and schema.type == "props-or-strings" and all(type(item) is str for item in value):
+        return value
+    if type(value) is bool and schema.type == "props-or-bool":
+        return value
+    raise Mismatch(value, go_type(schema))
+
+
 _BY_TYPE: dict[str, Callable[[Schema, Any, Path, Report], Any]] = {
     "array": array, "string": leaf, "boolean": leaf, "number": number, "quantity": quantity_text, "int-or-string": int_or_string,
-    "time": time, "microtime": microtime, "bytes": encoded, "any": freeform, "integer": int64,
+    "time": time, "microtime": microtime, "bytes": encoded, "any": freeform, "integer": int64, "props-or-array": props_or,
+    "props-or-bool": props_or, "props-or-strings": props_or,
 }  # fmt: skip
 
 

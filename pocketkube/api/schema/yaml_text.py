@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from pocketkube.api.meta.errors import BadRequest
-from pocketkube.api.schema.decode import MAX_DEPTH
+from pocketkube.api.meta.limits import MAX_DEPTH
 
 MAX_ALIASED = 100_000  # values that aliases may add: more is an attack, not a manifest
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from pocketkube.api.meta.errors import BadRequest, Invalid, RequestEntityTooLarge
+from pocketkube.api.meta.limits import MAX_COPIED, MAX_DEPTH
 
 Obj = dict[str, Any]
 
@@ -24,14 +27,28 @@ def json_patch(obj: Obj, ops: Any) -> Obj:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}"
         )
     document: Any = obj
+    copied = 0
     for op in ops:
         try:
+            copied += _copied_bytes(document, op)
+            if copied > MAX_COPIED:
+                raise RequestEntityTooLarge(
+                    f"Unable to complete the copy, the accumulated size increase of copy is {copied},"
+                    f" exceeding the limit {MAX_COPIED}"
+                )
             document = _apply(document, op)
         except _Wrong as wrong:
             raise _refused(str(wrong)) from None
     if not isinstance(document, dict):
         raise _refused("the result is not an object")
     return document
+
+
+def _copied_bytes(document: Any, op: Obj) -> int:
+    """How much an operation adds by copying: copies share memory here, but each is written out in full."""
+    if op.get("op") != "copy" or not isinstance(op.get("from"), str):
+        return 0
+    return len(orjson.dumps(_find(document, op["from"], missing=None)))
 
 
 def _refused(why: str) -> Invalid:
@@ -119,6 +136,8 @@ def _index(part: str, length: int) -> int | None:
 
 def _change(document: Any, parts: list[str], act: Any, path: str, value: Any) -> Any:
     """A copy of the containers on the way to `parts`, with `act` done in the last."""
+    if act is not _remove and len(parts) + _depth(value, MAX_DEPTH) > MAX_DEPTH:
+        raise _Wrong(f"the result is nested deeper than {MAX_DEPTH}")
     if not parts:
         if act is _remove:
             raise _Wrong("unable to remove the whole document")
@@ -134,6 +153,22 @@ def _change(document: Any, parts: list[str], act: Any, path: str, value: Any) ->
         here = here[key]
     act(here, parts[-1], path, value)
     return root
+
+
+def _depth(value: Any, most: int) -> int:
+    """How deep a value is nested, as far as `most`."""
+    depth, level = 0, [value]
+    while depth <= most:
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            break
+        depth += 1
+    return depth
 
 
 def _copied(container: Any, act: Any, path: str) -> Any:

@@ -131,6 +131,16 @@ def test_json_patch_has_a_limit() -> None:
         json_patch({}, [{"op": "test", "path": "/a", "value": None}] * 10001)
 
 
+def test_copies_are_limited_in_size_and_depth() -> None:
+    doubling = [{"op": "copy", "from": "", "path": f"/k{i}"} for i in range(40)]
+    with pytest.raises(RequestEntityTooLarge, match="accumulated size increase of copy is"):
+        json_patch({"a": "x" * 100}, doubling)
+    nesting = [{"op": "copy", "from": "/a", "path": "/a" * (i + 1)} for i in range(1, 300)]
+    with pytest.raises(Invalid) as caught:
+        json_patch({"a": {}}, nesting)
+    assert caught.value.details["causes"][0]["message"] == "the result is nested deeper than 200"
+
+
 @given(documents, keys, values)
 def test_json_patch_add_then_remove(obj: Obj, key: str, value: Any) -> None:
     added = json_patch(obj, [{"op": "add", "path": f"/{key}", "value": value}])

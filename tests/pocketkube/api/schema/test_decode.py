@@ -145,7 +145,7 @@ def test_duplicates_are_found_whatever_the_keys(pairs: list[tuple[str, str]]) ->
     assert decode.parse_json(body, mode="Warn")[1] == [f'duplicate field "{k}"' for k in repeated]
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"[" * 501 + b"]" * 501])
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"[" * 201 + b"]" * 201])
 def test_nesting_is_limited(body: bytes) -> None:
     with pytest.raises(BadRequest, match="exceeded max depth"):
         decode.parse_json(body)
@@ -201,6 +201,27 @@ def test_any_json_decodes_or_is_a_bad_request(name: str, data: st.DataObject) ->
     again = copy.deepcopy(obj)
     schema.decode(again)
     assert again == obj
+
+
+def test_schemas_in_crds_are_read_all_the_way_down() -> None:
+    crd = Schema.of("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition")
+    props: Obj = {
+        "type": "object",
+        "default": {"kept": 1},
+        "additionalProperties": {"type": "array", "items": {"type": "string", "typo": 1}},
+        "dependencies": {"a": ["b"]},
+        "properties": {"x": {"additionalProperties": True, "enum": [None, 1]}},
+    }
+    body: Obj = {"kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1"}
+    body |= {"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": props}}]}}
+    path = "spec.versions[0].schema.openAPIV3Schema.additionalProperties.items.typo"
+    assert crd.decode(body) == [f'unknown field "{path}"']
+    assert props["default"] == {"kept": 1} and props["properties"] == {
+        "x": {"additionalProperties": True, "enum": [None, 1]}
+    }
+    props["additionalProperties"] = "x"
+    with pytest.raises(BadRequest, match=r"of type v1\.JSONSchemaPropsOrBool"):
+        crd.decode(body)
 
 
 def test_every_definition_compiles() -> None:
