@@ -2,8 +2,130 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths
+from pocketkube.api.meta import field, selectors
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.text("Ready", "How many pods are ready, of how many."),
+    columns.number("Up-to-date", "How many pods have the present form."),
+    columns.number("Available", "How many pods have been ready long enough."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+    columns.SELECTOR,
+)
+
+
+def _default(obj: Obj) -> None:
+    spec = workload.spec_of(obj)
+    workload.fill(spec, replicas=1, revisionHistoryLimit=workload.REVISION_HISTORY, progressDeadlineSeconds=600)
+    strategy = spec.setdefault("strategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
+        if strategy.get("rollingUpdate") is None:
+            strategy["rollingUpdate"] = {}
+        workload.fill(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
+    workload.template(spec)
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj["spec"]
+    wrong = checks.not_negative_fields("spec", spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
+    wrong += workload.selected_template(spec, "spec", kind="ReplicaSet", empty="deployment")
+    wrong += _strategy(spec["strategy"], "spec.strategy")
+    deadline = spec["progressDeadlineSeconds"]
+    wrong += checks.not_negative("spec.progressDeadlineSeconds", deadline)
+    if deadline <= spec.get("minReadySeconds", 0):
+        why = "must be greater than minReadySeconds"
+        wrong.append(field.invalid("spec.progressDeadlineSeconds", deadline, why))
+    return wrong
+
+
+def _strategy(strategy: Obj, path: str) -> Errors:
+    kind, rolling = strategy["type"], strategy.get("rollingUpdate")
+    if kind == "Recreate":
+        why = "may not be specified when strategy `type` is 'Recreate'"
+        return [field.forbidden(f"{path}.rollingUpdate", why)] if rolling is not None else []
+    if kind != "RollingUpdate":
+        return [field.not_supported(f"{path}.type", kind, ["Recreate", "RollingUpdate"])]
+    return _rolling(rolling or {}, f"{path}.rollingUpdate")
+
+
+def _rolling(rolling: Obj, path: str) -> Errors:
+    surge, unavailable = rolling["maxSurge"], rolling["maxUnavailable"]
+    wrong = checks.int_or_percent(f"{path}.maxUnavailable", unavailable)
+    wrong += checks.int_or_percent(f"{path}.maxSurge", surge)
+    if surge in (0, "0%", "0") and unavailable in (0, "0%", "0"):
+        wrong.append(field.invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
+    return wrong + checks.percent_over(f"{path}.maxUnavailable", unavailable)
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj) + checks.immutable("spec.selector", obj["spec"].get("selector"), old["spec"].get("selector"))
+
+
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    status = obj.get("status") or {}
+    counts = (
+        "observedGeneration",
+        "replicas",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "unavailableReplicas",
+    )
+    wrong = checks.not_negative_fields("status", status, *counts, "collisionCount")
+    replicas, ready = status.get("replicas", 0), status.get("readyReplicas", 0)
+    for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
+        if status.get(name, 0) > replicas:
+            wrong.append(field.invalid(f"status.{name}", status[name], "cannot be greater than status.replicas"))
+    if status.get("availableReplicas", 0) > ready:
+        why = "cannot be greater than readyReplicas"
+        wrong.append(field.invalid("status.availableReplicas", status["availableReplicas"], why))
+    return wrong
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    return [
+        obj["metadata"]["name"],
+        f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
+        columns.age(obj, now),
+        *columns.template(obj),
+        selectors.format_label_selector(spec.get("selector")),
+    ]
+
+
+def rolling_bounds(obj: Obj) -> tuple[int, int]:
+    """(pods above, pods below) the wished number during a rollout: percentages of replicas, surge rounded up, the other down."""
+    spec = obj["spec"]
+    if spec["strategy"]["type"] == "Recreate":
+        return 0, spec["replicas"]
+    rolling = spec["strategy"]["rollingUpdate"]
+    surge = scaled(rolling["maxSurge"], spec["replicas"], up=True)
+    unavailable = scaled(rolling["maxUnavailable"], spec["replicas"], up=False)
+    return surge, 1 if surge == unavailable == 0 else min(unavailable, spec["replicas"])
+
+
+def scaled(value: int | str, whole: int, *, up: bool) -> int:
+    """A number, or a percentage of `whole`."""
+    if isinstance(value, int):
+        return value
+    part = int(value.rstrip("%")) * whole
+    return -(-part // 100) if up else part // 100
+
 
 KIND = Kind(
     group="apps",
@@ -17,4 +139,11 @@ KIND = Kind(
     subresources=(SCALE, STATUS),
     priority=10,
     scale=ScalePaths(selector="spec.selector"),
+    columns=_COLUMNS,
+    row=_row,
+    default=_default,
+    prepare_create=workload.begins(),
+    validate=_validate,
+    validate_update=_validate_update,
+    validate_status=_validate_status,
 )

@@ -2,8 +2,61 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths
+from pocketkube.api.meta import selectors
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+COLUMNS = (
+    columns.NAME,
+    columns.number("Desired", "How many pods are wanted."),
+    columns.number("Current", "How many pods there are."),
+    columns.number("Ready", "How many pods are ready."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+    columns.SELECTOR,
+)
+
+
+def _default(obj: Obj) -> None:
+    spec = workload.spec_of(obj)
+    workload.fill(spec, replicas=1)
+    workload.template(spec)
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj["spec"]
+    wrong = checks.not_negative_fields("spec", spec, "replicas", "minReadySeconds")
+    return wrong + workload.selected_template(spec, "spec", kind="ReplicaSet", empty="deployment")
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj) + checks.immutable("spec.selector", obj["spec"].get("selector"), old["spec"].get("selector"))
+
+
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    return workload.replica_status(obj.get("status") or {})
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    return [
+        obj["metadata"]["name"],
+        spec.get("replicas", 0),
+        status.get("replicas", 0),
+        status.get("readyReplicas", 0),
+        columns.age(obj, now),
+        *columns.template(obj),
+        selectors.format_label_selector(spec.get("selector")),
+    ]
+
 
 KIND = Kind(
     group="apps",
@@ -17,4 +70,12 @@ KIND = Kind(
     subresources=(SCALE, STATUS),
     priority=10,
     scale=ScalePaths(selector="spec.selector"),
+    columns=COLUMNS,
+    row=_row,
+    selectable={"status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0))},
+    default=_default,
+    prepare_create=workload.begins({"replicas": 0}),
+    validate=_validate,
+    validate_update=_validate_update,
+    validate_status=_validate_status,
 )

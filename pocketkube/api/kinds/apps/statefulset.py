@@ -2,8 +2,118 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths
+from pocketkube.api.kinds.podspec import defaults
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.text("Ready", "How many pods are ready, of how many."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+)
+_MUTABLE = (
+    "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)  # fmt: skip
+_FIXED = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
+
+
+def _default(obj: Obj) -> None:
+    spec = workload.spec_of(obj)
+    workload.fill(spec, replicas=1, revisionHistoryLimit=workload.REVISION_HISTORY, serviceName="")
+    if not spec.get("podManagementPolicy"):
+        spec["podManagementPolicy"] = "OrderedReady"
+    strategy = spec.setdefault("updateStrategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
+        strategy["rollingUpdate"] = {"partition": 0, **(strategy.get("rollingUpdate") or {})}
+    retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
+    spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": "Retain", "whenScaled": "Retain", **retention}
+    for claim in spec.get("volumeClaimTemplates") or ():
+        claim.update(apiVersion="v1", kind="PersistentVolumeClaim")
+        claim.setdefault("metadata", {})
+        defaults.claim_spec(claim.setdefault("spec", {}))
+        claim.setdefault("status", {}).setdefault("phase", "Pending")
+    workload.template(spec)
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj["spec"]
+    wrong: Errors = []
+    if (policy := spec["podManagementPolicy"]) not in ("OrderedReady", "Parallel"):
+        wrong.append(field.invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
+    wrong += _strategy(spec["updateStrategy"], "spec.updateStrategy")
+    for name, value in spec["persistentVolumeClaimRetentionPolicy"].items():
+        path = f"spec.persistentVolumeClaimRetentionPolicy.{name}"
+        wrong += checks.one_of(path, value, ["Delete", "Retain"])
+    wrong += checks.not_negative_fields("spec", spec, "replicas", "minReadySeconds")
+    wrong += checks.not_negative_fields("spec.ordinals", spec.get("ordinals") or {}, "start")
+    return wrong + workload.selected_template(spec, "spec", kind="StatefulSet", empty="statefulset")
+
+
+def _strategy(strategy: Obj, path: str) -> Errors:
+    kind, rolling = strategy["type"], strategy.get("rollingUpdate")
+    if kind == "OnDelete":
+        why = "only allowed for updateStrategy 'RollingUpdate'"
+        return [field.invalid(f"{path}.rollingUpdate", rolling, why)] if rolling is not None else []
+    if kind != "RollingUpdate":
+        return [field.invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+    wrong = checks.not_negative_fields(f"{path}.rollingUpdate", rolling or {}, "partition")
+    if (most := (rolling or {}).get("maxUnavailable")) is not None:
+        wrong += checks.int_or_percent(f"{path}.rollingUpdate.maxUnavailable", most)
+        if most in (0, "0%"):
+            wrong.append(field.invalid(f"{path}.rollingUpdate.maxUnavailable", most, "cannot be 0"))
+    return wrong
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    wrong = _validate(obj)
+    spec, before = obj["spec"], old["spec"]
+    if any(spec.get(name) != before.get(name) for name in spec.keys() | before.keys() if name not in _MUTABLE):
+        wrong.append(field.forbidden("spec", _FIXED))
+    return wrong
+
+
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    counts = (
+        "replicas",
+        "readyReplicas",
+        "currentReplicas",
+        "updatedReplicas",
+        "availableReplicas",
+        "observedGeneration",
+    )
+    status = obj.get("status") or {}
+    wrong = checks.not_negative_fields("status", status, *counts, "collisionCount")
+    for name in ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"):
+        if status.get(name, 0) > status.get("replicas", 0):
+            wrong.append(field.invalid(f"status.{name}", status[name], "cannot be greater than status.replicas"))
+    return wrong
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    ready = (obj.get("status") or {}).get("readyReplicas", 0)
+    return [
+        obj["metadata"]["name"],
+        f"{ready}/{obj['spec'].get('replicas', 0)}",
+        columns.age(obj, now),
+        *columns.template(obj),
+    ]
+
 
 KIND = Kind(
     group="apps",
@@ -17,4 +127,11 @@ KIND = Kind(
     subresources=(SCALE, STATUS),
     priority=10,
     scale=ScalePaths(selector="spec.selector"),
+    columns=_COLUMNS,
+    row=_row,
+    default=_default,
+    prepare_create=workload.begins({"replicas": 0, "availableReplicas": 0}),
+    validate=_validate,
+    validate_update=_validate_update,
+    validate_status=_validate_status,
 )

@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import columns, workload
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.kinds.podspec import validation
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.text("Containers", "The names of the template's containers."),
+    columns.text("Images", "The images of the template's containers."),
+    columns.text("Pod Labels", "The labels of the template's pods."),
+)
+
+
+def _validate(obj: Obj) -> Errors:
+    return validation.template(obj["template"], "template")
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj)
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    template = obj.get("template") or {}
+    labels = (template.get("metadata") or {}).get("labels")
+    return [obj["metadata"]["name"], *columns.containers(template.get("spec")), columns.labels(labels)]
+
 
 KIND = Kind(
     group="",
@@ -13,4 +43,9 @@ KIND = Kind(
     namespaced=True,
     schema=Schema.of("io.k8s.api.core.v1.PodTemplate"),
     priority=10,
+    columns=_COLUMNS,
+    row=_row,
+    default=workload.template,
+    validate=_validate,
+    validate_update=_validate_update,
 )

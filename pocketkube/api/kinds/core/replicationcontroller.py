@@ -2,8 +2,67 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds.apps import replicaset
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths
+from pocketkube.api.kinds.podspec import validation
+from pocketkube.api.meta import field, selectors
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+
+def _default(obj: Obj) -> None:
+    spec = workload.spec_of(obj)
+    workload.fill(spec, replicas=1)
+    if labels := ((spec.get("template") or {}).get("metadata") or {}).get("labels"):
+        if not spec.get("selector"):
+            spec["selector"] = dict(labels)
+        if not obj["metadata"].get("labels"):
+            obj["metadata"]["labels"] = dict(labels)
+    if spec.get("template") is not None:
+        workload.template(spec)
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj["spec"]
+    wrong = checks.not_negative_fields("spec", spec, "minReadySeconds")
+    selector = spec.get("selector") or {}
+    if not selector:
+        wrong.append(field.required("spec.selector"))
+    wrong += checks.not_negative_fields("spec", spec, "replicas")
+    if spec.get("template") is None:
+        return [*wrong, field.required("spec.template")]
+    found = selectors.from_match_labels(selector) if selector else selectors.Selector()
+    return wrong + validation.replicated_template(
+        spec["template"], "spec.template", found, what="ReplicationController"
+    )
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj)
+
+
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    return workload.replica_status(obj.get("status") or {})
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    return [
+        obj["metadata"]["name"],
+        spec.get("replicas", 0),
+        status.get("replicas", 0),
+        status.get("readyReplicas", 0),
+        columns.age(obj, now),
+        *columns.template(obj),
+        columns.labels(spec.get("selector")),
+    ]
+
 
 KIND = Kind(
     group="",
@@ -18,4 +77,12 @@ KIND = Kind(
     storage_prefix="controllers",
     priority=10,
     scale=ScalePaths(selector="spec.selector"),
+    columns=replicaset.COLUMNS,
+    row=_row,
+    selectable={"status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0))},
+    default=_default,
+    prepare_create=workload.begins({"replicas": 0}),
+    validate=_validate,
+    validate_update=_validate_update,
+    validate_status=_validate_status,
 )

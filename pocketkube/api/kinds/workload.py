@@ -1,0 +1,90 @@
+"""What the kinds that run pods of one form share: replicas, selectors, templates, and the checks of their status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pocketkube.api.kinds import checks
+from pocketkube.api.kinds.checks import Errors
+from pocketkube.api.kinds.podspec import defaults, validation
+from pocketkube.api.meta import field, selectors
+from pocketkube.api.meta.errors import BadRequest
+
+Obj = dict[str, Any]
+
+REVISION_HISTORY = 10
+_MORE = "cannot be greater than status.replicas"
+
+
+def begins(status: Mapping[str, Any] | None = None) -> Callable[[Obj], None]:
+    """prepare_create of a kind with status: whatever the client says, it begins as `status`."""
+
+    def prepare(obj: Obj) -> None:
+        obj["status"] = dict(status or {})
+
+    return prepare
+
+
+def spec_of(obj: Obj) -> Obj:
+    """The object's spec, made where it is missing."""
+    spec: Obj | None = obj.get("spec")
+    if spec is None:
+        spec = obj["spec"] = {}
+    return spec
+
+
+def fill(obj: Obj, **values: Any) -> None:
+    """Set what is missing or null."""
+    for name, value in values.items():
+        if obj.get(name) is None:
+            obj[name] = value
+
+
+def template(spec: Obj) -> None:
+    """Default the pod template of a workload's spec."""
+    found = spec.get("template")
+    if found is None:
+        found = spec["template"] = {}
+    defaults.template(found)
+
+
+def parsed(selector: Mapping[str, Any] | None) -> selectors.Selector | None:
+    """The selector, or None where it cannot be read: its own errors say why."""
+    try:
+        return selectors.from_label_selector(selector)
+    except (BadRequest, ValueError):
+        return None
+
+
+def selected_template(spec: Obj, path: str, *, kind: str, empty: str) -> Errors:
+    """Selector given, well formed and not empty; the template has its labels and runs always."""
+    selector = spec.get("selector")
+    where = f"{path}.selector"
+    if selector is None:
+        return [
+            field.required(where),
+            *validation.replicated_template(spec["template"], f"{path}.template", _ALL, what=kind),
+        ]
+    wrong = checks.selector(where, selector)
+    if not checks.has_requirements(selector):
+        wrong.append(field.invalid(where, selector, f"empty selector is invalid for {empty}"))
+    found = None if wrong else parsed(selector)
+    return wrong + validation.replicated_template(spec["template"], f"{path}.template", found or _ALL, what=kind)
+
+
+_ALL = selectors.Selector()
+
+
+def replica_status(status: Mapping[str, Any], path: str = "status") -> Errors:
+    """Counts of a ReplicaSet's or ReplicationController's status."""
+    counts = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
+    wrong = checks.not_negative_fields(path, status, *counts)
+    replicas, ready = status.get("replicas") or 0, status.get("readyReplicas") or 0
+    available = status.get("availableReplicas") or 0
+    for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
+        if (status.get(name) or 0) > replicas:
+            wrong.append(field.invalid(f"{path}.{name}", status[name], _MORE))
+    if available > ready:
+        wrong.append(field.invalid(f"{path}.availableReplicas", available, "cannot be greater than readyReplicas"))
+    return wrong
