@@ -201,6 +201,10 @@ class Informers:
             finally:
                 self._started = None
 
+    @property
+    def synced(self) -> bool:
+        return all(informer.synced for informer in self._shared.values())
+
     async def wait_synced(self) -> None:
         for informer in [*self._shared.values()]:
             await informer.wait_synced()
