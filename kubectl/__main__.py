@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
+from typing import Any
 
 import httpx
 
@@ -27,6 +28,11 @@ GROUPS = {
 
 
 class Parser(argparse.ArgumentParser):
+    """A command's own flag wins over a global one of the same name, as `--user` of `config set-context`."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**{"conflict_handler": "resolve", **options})
+
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse would exit with its own form
         raise UsageError(message)
 
