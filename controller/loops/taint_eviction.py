@@ -8,6 +8,7 @@ from typing import Any
 
 from controller.conditions import with_condition
 from controller.context import Context, Controller, Run
+from controller.node_fit import tolerates
 from controller.reconciler import Reconciler
 from pocketkube.api.meta import errors, times
 from pocketkube.api.meta.times import rfc3339
@@ -17,16 +18,6 @@ from pocketkube.client.store import key_of
 Obj = dict[str, Any]
 
 EVICTION_MESSAGE = "Taint manager: deleting due to NoExecute taint"
-
-
-def tolerates(toleration: Obj, taint: Obj) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
 def evict_in(pod: Obj, taints: Iterable[Obj], now: datetime) -> float | None:
