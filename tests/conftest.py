@@ -9,10 +9,12 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests import certificates
 
 ETCD = shutil.which("etcd") or "/usr/bin/etcd"
 START_SECONDS = 20.0
@@ -26,19 +28,31 @@ def free_port() -> int:
 
 
 class Etcd:
-    """A real etcd member of its own: started on free ports, with its data in a folder, killed and started at will."""
+    """A real etcd member on free ports, with its data in a folder, killed and started at will. `members`: all of its
+    cluster, itself included; `flags` come last on its command line."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, scheme: str = "http", flags: Sequence[str] = ()) -> None:
         self.folder = folder
-        self.endpoint = f"http://127.0.0.1:{free_port()}"
-        self._peer = f"http://127.0.0.1:{free_port()}"
+        self.endpoint = f"{scheme}://127.0.0.1:{free_port()}"
+        self.peer = f"http://127.0.0.1:{free_port()}"
+        self.members: list[Etcd] = [self]
+        self._flags = flags
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, on the data that is there, and return when it serves."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it; a member of several serves only once most of them run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "etcd.log").open("ab") as log:
             self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
+
+    def wait(self) -> None:
+        """Until it serves."""
+        assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
         while not self._healthy():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -51,16 +65,25 @@ class Etcd:
             f"--data-dir={self.folder / 'data'}",
             f"--listen-client-urls={self.endpoint}",
             f"--advertise-client-urls={self.endpoint}",
-            f"--listen-peer-urls={self._peer}",
-            f"--initial-advertise-peer-urls={self._peer}",
-            f"--initial-cluster=default={self._peer}",
+            f"--name={self.peer}",
+            f"--listen-peer-urls={self.peer}",
+            f"--initial-advertise-peer-urls={self.peer}",
+            f"--initial-cluster={','.join(f'{member.peer}={member.peer}' for member in self.members)}",
             "--logger=zap",
             "--log-level=warn",
             "--heartbeat-interval=50",
             "--election-timeout=500",
+            *self._flags,
         ]
 
     def _healthy(self) -> bool:
+        if self.endpoint.startswith("https"):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", int(self.endpoint.rpartition(":")[2]))),
+            ):
+                return True
+            return False
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.endpoint}/health", timeout=1) as answer:
             return b'"true"' in answer.read()
         return False
@@ -86,3 +109,24 @@ def etcd(tmp_path: Path) -> Iterator[Etcd]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def etcd_members(tmp_path: Path) -> Iterator[list[Etcd]]:
+    """Three members of one fresh cluster."""
+    if not Path(ETCD).exists():
+        pytest.skip("etcd is not installed")
+    members = [Etcd(tmp_path / f"etcd{number}") for number in range(3)]
+    for member in members:
+        member.members = members
+        member.launch()
+    for member in members:
+        member.wait()
+    yield members
+    for member in members:
+        member.stop()
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> certificates.Pki:
+    return certificates.make(tmp_path_factory.mktemp("pki"))

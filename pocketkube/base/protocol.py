@@ -37,6 +37,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
     hijacked = False
     upgraded: bytearray | None = None  # what followed an upgrade request, until someone takes the connection over
     when_gone: Callable[[], None] | None = None
+    blocked_since = 0.0  # when the client stopped reading what we write; 0: it reads
 
     def connection_made(self, transport: Any) -> None:
         self.connections.add(self)
@@ -222,6 +223,19 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         """Close if no request has been there since that moment of the loop's time."""
         if (self.exchange is None or self.exchange.complete) and self.idle_since < since:
             self.transport.close()
+
+    def abort_if_stalled(self, since: float) -> None:
+        """Drop a client that has taken nothing of what waits for it since that moment of the loop's time."""
+        if self.blocked_since and self.blocked_since < since:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        self.blocked_since = self.loop.time()
+        self.flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.blocked_since = 0.0
+        self.flow.resume_writing()
 
 
 def _probe_when_idle(sock: socket.socket | None) -> None:

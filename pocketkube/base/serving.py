@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 Asgi = Callable[..., Any]
 
 KEEP_ALIVE_SECONDS = 90.0
+STALL_SECONDS = 120.0  # in which a client must take a piece of what is written to it
 HANDSHAKE_SECONDS = 15.0
-_SWEEP_SECONDS = 15.0
+SWEEP_SECONDS = 15.0
 
 
 async def serve(
@@ -57,7 +58,7 @@ async def serve(
         reuse_port=reuse_port or None,
         ssl_handshake_timeout=HANDSHAKE_SECONDS if tls is not None else None,
     )
-    sweeper = asyncio.create_task(_close_idle(state), name="idle connections")
+    sweeper = asyncio.create_task(_sweep(state), name="idle connections")
     try:
         if on_ready is not None:
             on_ready()
@@ -68,13 +69,15 @@ async def serve(
         await _drain(state, shutdown_seconds)
 
 
-async def _close_idle(state: ServerState) -> None:
+async def _sweep(state: ServerState) -> None:
+    """One timer for all connections, instead of one each."""
     loop = asyncio.get_running_loop()
     while True:
-        await asyncio.sleep(_SWEEP_SECONDS)
-        since = loop.time() - KEEP_ALIVE_SECONDS
+        await asyncio.sleep(SWEEP_SECONDS)
+        now = loop.time()
         for connection in list(state.connections):
-            connection.close_if_idle(since)
+            connection.close_if_idle(now - KEEP_ALIVE_SECONDS)
+            connection.abort_if_stalled(now - STALL_SECONDS)
 
 
 async def _drain(state: ServerState, seconds: float) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from grpc import aio
 
-from apiserver.storage.etcd import EtcdStore
+from apiserver.storage.cache import WatchCache
+from apiserver.storage.etcd import EtcdStore, Tls
 from apiserver.storage.etcd.compaction import Compactor
 from apiserver.storage.etcd.connection import Connection
 from apiserver.storage.etcd.revisions import Revisions
 from apiserver.storage.interface import Change, KeyExists, RevisionMismatch, StoreUnavailable
+from pocketkube.base.tasks import cancel
+from tests.apiserver.storage.conftest import pod_bytes
+from tests.certificates import Pki
 from tests.conftest import Etcd, free_port
 
 pytestmark = pytest.mark.integration
@@ -82,6 +87,89 @@ async def test_the_other_endpoint_is_asked(etcd: Etcd) -> None:
     revision = await store.create(KEY, b"1")
     assert await store.current_revision() == revision
     await store.close()
+
+
+async def test_over_tls_with_a_client_certificate(pki: Pki, tmp_path: Path) -> None:
+    flags = [
+        f"--cert-file={pki.server}",
+        f"--key-file={pki.server_key}",
+        f"--trusted-ca-file={pki.ca}",
+        "--client-cert-auth",
+    ]
+    etcd = Etcd(tmp_path / "etcd", scheme="https", flags=flags)
+    etcd.start()
+    try:
+        store = EtcdStore([etcd.endpoint], tls=Tls(str(pki.ca), str(pki.client), str(pki.client_key)))
+        await store.wait_ready(10)
+        assert await store.create(KEY, b"1") > 0
+        await store.close()
+    finally:
+        etcd.stop()
+
+
+async def test_any_member_can_be_lost(etcd_members: list[Etcd]) -> None:
+    """Each member in turn: acknowledged writes stay, the watch brings each once and in order."""
+    store = EtcdStore([member.endpoint for member in etcd_members])
+    written: dict[str, int] = {}
+    seen: list[tuple[str, int]] = []
+    count = 0
+
+    async def write(number: int) -> None:
+        nonlocal count
+        key = f"/registry/pods/a/{number}"
+        revision = 0
+        for _ in range(number):
+            try:
+                revision = await (
+                    store.update(key, b"%d" % count, revision=revision) if revision else store.create(key, b"0")
+                )
+            except StoreUnavailable:
+                found = await store.get(key)
+                revision = found.revision if found else 0
+            count += 1
+            written[key] = revision
+
+    async def follow() -> None:
+        stream: Any = store.watch("/registry/", after=1)
+        async with aclosing(stream):
+            async for batch in stream:
+                seen.extend((change.key, change.revision) for change in batch.changes)
+                if seen[-1][0] == "/registry/last":
+                    return
+
+    async with asyncio.timeout(50):
+        following = asyncio.create_task(follow())
+        for member in etcd_members:
+            writers = [asyncio.create_task(write(number)) for number in (60, 61, 62)]
+            await asyncio.sleep(0.05)
+            member.kill()
+            await asyncio.gather(*writers)
+            await asyncio.to_thread(member.start)
+            for key in list(written):
+                await store.delete(key, revision=written.pop(key))
+            await asyncio.gather(*(write(number) for number in (3, 4)))
+        await store.create("/registry/last", b"")
+        await following
+    found = {item.key: item.revision for item in (await store.list("/registry/pods/")).items}
+    assert found == written
+    revisions = [revision for _, revision in seen]
+    assert revisions == sorted(set(revisions))
+    await store.close()
+
+
+async def test_watchers_go_on_when_etcd_is_killed(etcd: Etcd, store: EtcdStore) -> None:
+    cache = WatchCache(store)
+    pods = cache.register("/registry/pods/", api_version="v1", kind="Pod", namespaced=True)
+    running = asyncio.create_task(cache.run())
+    async with asyncio.timeout(20):
+        await cache.wait_ready()
+        watcher = pods.watch()
+        etcd.kill()
+        await asyncio.to_thread(etcd.start)
+        revision = await store.create(KEY, pod_bytes("web"))
+        assert await cache.wait_fresh(timeout=10) >= revision
+        assert b'"name":"web"' in (await watcher.next())[0]
+    await cancel(running)
 
 
 class Lossy:

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from pocketkube.base import serving as serving_module
 from pocketkube.base import tls
 from pocketkube.base.exchange import PIECE
 from pocketkube.base.protocol import MAX_HEAD
 from pocketkube.base.serving import serve
 from pocketkube.base.tasks import cancel
+from tests.certificates import Pki
 from tests.conftest import free_port
-from tests.pocketkube.base.conftest import Pki
 
 App = Callable[..., Any]
 
@@ -358,3 +359,21 @@ async def test_stopping_cancels_what_does_not_end() -> None:
         server.stop.set()
         await ended.wait()
         writer.close()
+
+
+async def test_idle_and_stalled_connections_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving_module, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(serving_module, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(serving_module, "STALL_SECONDS", 0.05)
+    cut_off = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await respond(send, b"x" * (200 * PIECE))
+        cut_off.set()
+
+    async with serving(app) as server:
+        idle, _ = await server.connect()
+        _, stalled = await server.connect(limit=1 << 16)
+        stalled.write(request())
+        assert await idle.read() == b""
+        await cut_off.wait()
