@@ -8,7 +8,7 @@ from apiserver.admission.chain import Chain
 from apiserver.admission.plugin import Plugin, Setup
 from apiserver.interfaces import Authorizer, Cluster
 from pocketkube.api.kinds.kind import Kind
-from pocketkube.base import plugins
+from pocketkube.base.plugins import scan
 
 __all__ = ["ORDER", "Chain", "Plugin", "Setup", "build"]
 
@@ -63,4 +63,4 @@ def build(
 
 def available() -> dict[str, type[Plugin]]:
     """Every plugin there is, by its file's stem."""
-    return plugins.scan("apiserver.admission.plugins", "ADMISSION")
+    return scan("apiserver.admission.plugins", "ADMISSION")
