@@ -163,6 +163,7 @@ class _Apply:
             subresource=self._info.subresource,
             api_version=self._resource.api_version,
             now=now,
+            reset=None if self._resource.kind.has_status else (),
         )
         return _with(new, resourceVersion=wanted, uid=uid)
 

@@ -15,10 +15,13 @@ _STRING: Obj = {"type": "string"}
 
 def root(openapi: Obj | None) -> Schema:
     """The schema of whole custom resources; None or {} keeps no field but the standard ones."""
-    raw = dict(openapi or {})
-    raw.setdefault("type", "object")
-    raw["x-kubernetes-embedded-resource"] = True  # a root has kind, apiVersion and metadata, as embedded objects do
-    return Schema("", raw, custom=True)
+    from pocketkube.api.schema import compiling  # which knows of this module
+
+    raw = openapi if openapi and openapi.get("type") else {"type": "object", **(openapi or {})}
+    schema = Schema("", raw, custom=True)
+    compiling.head(schema)
+    schema.embedded = True  # a root has kind, apiVersion and metadata, as embedded objects do
+    return schema
 
 
 def children(schema: Schema) -> None:

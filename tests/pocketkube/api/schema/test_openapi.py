@@ -79,3 +79,5 @@ def test_custom_resources() -> None:
     }
     three = openapi.v3(raw, custom=True)["properties"]
     assert three["n"] == {"type": "string", "nullable": True, "default": "x"} and three["f"] == {"type": "object"}
+    assert Schema.from_openapi(raw).openapi_v3() == openapi.v3(raw, custom=True)
+    assert Schema.from_openapi({}).openapi_v2() == {"type": "object"}
