@@ -8,6 +8,7 @@ from apiserver.api import Api
 from apiserver.decoding import read_object, writer_of
 from apiserver.handlers.binding import CREATED
 from apiserver.handlers.pods import pod_of
+from apiserver.interfaces import AdmissionRequest
 from apiserver.registry import deletion, replacement
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import SYSTEM, Writer
@@ -37,9 +38,15 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     info = request.info
     if eviction["metadata"].get("name", info.name) != info.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
+    pod = await pod_of(api, request, resource)
+    asked = AdmissionRequest(
+        "CREATE", resource.kind, info.namespace, info.name, "eviction", eviction, None, request.user, writer.dry_run,
+        warnings=writer.warnings,
+    )  # fmt: skip
+    await api.registry.admission.mutate(asked)
+    await api.registry.admission.validate(asked)
     options: Obj = eviction.get("deleteOptions") or {}
     writer.dry_run = writer.dry_run or bool(options.get("dryRun"))
-    pod = await pod_of(api, request, resource)
     if not _free(pod):
         await _ask_budget(api, pod, writer)
         await _mark(api, resource, pod, writer)

@@ -7,6 +7,7 @@ from typing import Any
 from apiserver.api import Api
 from apiserver.decoding import read_object, writer_of
 from apiserver.freshness import wait_for
+from apiserver.interfaces import AdmissionRequest
 from apiserver.registry.resource import Resource
 from apiserver.representation import respond
 from apiserver.request import Request, Response
@@ -39,6 +40,12 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     account = resource.cache.get(info.namespace, info.name)
     if account is None:
         raise errors.not_found("", "serviceaccounts", info.name)
+    admitted = AdmissionRequest(
+        "CREATE", resource.kind, info.namespace, info.name, "token", asked, None, request.user, writer.dry_run,
+        warnings=writer.warnings,
+    )  # fmt: skip
+    await api.registry.admission.mutate(admitted)
+    await api.registry.admission.validate(admitted)
     spec: Obj = asked.setdefault("spec", {})
     seconds = _seconds(spec, info.name)
     bound, node = _bound(api, info.namespace, info.name, spec.get("boundObjectRef"))
