@@ -14,6 +14,7 @@ from pocketkube.api.schema import decode
 Obj = dict[str, Any]
 
 _JSON = ("", "application/json", "*/*")
+_PROTOBUF = "application/vnd.kubernetes.protobuf"
 _YAML = ("application/yaml", "text/yaml")
 _VALIDATIONS = ("Ignore", "Warn", "Strict")
 ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
@@ -23,14 +24,21 @@ def media_type(request: Request) -> str:
     return request.header(b"content-type").split(b";", 1)[0].strip().lower().decode("latin-1")
 
 
-def parse(body: bytes, media: str, *, mode: str = "Ignore") -> tuple[Any, list[str]]:
-    """(value, messages about duplicate fields). Raises BadRequest, UnsupportedMediaType."""
+def parse(body: bytes, media: str, *, mode: str = "Ignore", definition: str = "") -> tuple[Any, list[str]]:
+    """(value, messages about duplicate fields). `definition` names what a protobuf body would be.
+
+    Raises BadRequest, UnsupportedMediaType."""
     if media in _JSON:
         return decode.parse_json(body, mode=mode)
     if media in _YAML:
         from pocketkube.api.schema import yaml_text
 
         return yaml_text.parse_yaml(body, mode=mode)
+    if media == _PROTOBUF and definition:
+        from apiserver.protobuf import wire
+
+        if wire.known(definition):
+            return wire.decode(body, definition), []
     raise errors.UnsupportedMediaType(
         f"the body of the request was in an unknown format - accepted media types include: {ACCEPTED}"
     )
@@ -75,8 +83,11 @@ def _typed(kind: Kind, value: Any) -> Obj:
 
 async def read_object(request: Request, resource: Resource, writer: Writer, *, kind: Kind | None = None) -> Obj:
     """The body as an object of the resource's kind, or of `kind`."""
-    value, messages = parse(await request.body(), media_type(request), mode=writer.validation)
-    return decode_object(kind or resource.kind, value, messages, writer)
+    kind = kind or resource.kind
+    value, messages = parse(
+        await request.body(), media_type(request), mode=writer.validation, definition=kind.schema.name
+    )
+    return decode_object(kind, value, messages, writer)
 
 
 def writer_of(request: Request, options: str) -> Writer:

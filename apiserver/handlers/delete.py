@@ -15,6 +15,7 @@ from pocketkube.api.meta import errors, field
 
 Obj = dict[str, Any]
 
+_DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 _POLICIES = ("Orphan", "Background", "Foreground")
 
 
@@ -45,7 +46,7 @@ async def delete_options(request: Request, writer: Writer) -> Obj:
     body = await request.body()
     options: Obj = {}
     if body:
-        options, _ = parse(body, media_type(request))
+        options, _ = parse(body, media_type(request), definition=_DELETE_OPTIONS)
         if not isinstance(options, dict):
             raise errors.BadRequest("the body is not a DeleteOptions")
         if options.get("kind", "DeleteOptions") not in ("DeleteOptions", ""):

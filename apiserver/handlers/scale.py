@@ -43,7 +43,9 @@ async def get(api: Api, request: Request, resource: Resource) -> Response:
 
 async def update(api: Api, request: Request, resource: Resource) -> Response:
     writer = writer_of(request, "UpdateOptions")
-    value, messages = parse(await request.body(), media_type(request), mode=writer.validation)
+    value, messages = parse(
+        await request.body(), media_type(request), mode=writer.validation, definition=SCALE.schema.name
+    )
     scale = decode_object(SCALE, value, messages, writer)
     given = scale["metadata"].get("name")
     if given and given != request.info.name:

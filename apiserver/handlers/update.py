@@ -46,7 +46,7 @@ class _Source:
         self._kind = resource.kind
         self._body = body
         self._media = media
-        value, messages = parse(body, media, mode=writer.validation)
+        value, messages = parse(body, media, mode=writer.validation, definition=self._kind.schema.name)
         self.first = decode_object(self._kind, value, messages, writer)
         self._next: Obj | None = self.first
 
@@ -54,7 +54,7 @@ class _Source:
         if self._next is not None:
             obj, self._next = self._next, None
             return obj
-        value, _ = parse(self._body, self._media)
+        value, _ = parse(self._body, self._media, definition=self._kind.schema.name)
         return decode_object(self._kind, value, [], Writer())
 
 
