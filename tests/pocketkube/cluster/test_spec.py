@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -14,7 +15,7 @@ from pocketkube.cluster.layout import Layout
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec, free_slot
 
 
-def spec(*, slot: int = 0, nodes: int = 1, **more: int) -> ClusterSpec:
+def spec(*, slot: int = 0, nodes: int = 1, **more: Any) -> ClusterSpec:
     hosts = tuple(
         NodeSpec(name=f"n{i}", address=f"10.9.0.{i + 2}", netns=f"ns{i}" if nodes > 1 else "") for i in range(nodes)
     )
