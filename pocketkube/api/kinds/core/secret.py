@@ -14,4 +14,5 @@ KIND = Kind(
     schema=Schema.of("io.k8s.api.core.v1.Secret"),
     priority=10,
     has_generation=False,
+    selectable={"type": lambda obj: obj.get("type") or "Opaque"},
 )
