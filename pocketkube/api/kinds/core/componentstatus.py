@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import columns
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.text("Status", "Whether the component answers."),
+    columns.text("Message", "What it says."),
+    columns.text("Error", "What went wrong when it was asked."),
+)
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    found: Obj = next((c for c in obj.get("conditions") or () if c.get("type") == "Healthy"), {})
+    status = {"True": "Healthy", "False": "Unhealthy"}.get(found.get("status", ""), "Unknown")
+    return [obj["metadata"]["name"], status, found.get("message", ""), found.get("error", "")]
+
 
 KIND = Kind(
     group="",
@@ -16,4 +36,6 @@ KIND = Kind(
     verbs=("get", "list"),
     priority=10,
     has_generation=False,
+    columns=_COLUMNS,
+    row=_row,
 )
