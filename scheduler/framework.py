@@ -97,8 +97,12 @@ class Facet:
     """A verdict that depends on the whole cluster, for one class of pods. A subclass overrides what it needs."""
 
     reads_pods = False  # facet() and observe() look at the node's pods, not at its object alone
-    observes = False  # observe() is wanted
+    observes = False  # observe() is wanted by a facet that reads no pods; one that does is always shown
     version = 0  # a change makes every node's facet be asked for again
+
+    def matters(self, pod: PodInfo) -> bool:
+        """Can a pod like this one, come to a node or gone from it, change what observe() sees there?"""
+        return True
 
     def observe(self, name: str, node: NodeInfo | None) -> None:
         """The node as it is now; called for each node first, then for each that changed. None: it is gone."""
@@ -141,7 +145,9 @@ class Sort(Protocol):
 
 @runtime_checkable
 class Signature(Protocol):
-    """Every plugin that filters or scores has one, unless its verdict is the same for all pods."""
+    """Every plugin that filters or scores has one, unless its verdict is the same for all pods.
+
+    A plugin whose facets read pods says so by `reads_cluster = True`; the verdicts of the others are shared more widely."""
 
     def signature(self, pod: PodInfo) -> Hashable:
         """Pods with equal signatures get equal verdicts from this plugin. Cheap: asked for every try of every pod."""

@@ -11,15 +11,34 @@ from scheduler.requests import Resources, amounts
 Obj = dict[str, Any]
 
 
+JOURNAL = 32
+
+
 class NodeInfo:
     """`version` rises with every change here, `object_version` when the Node object itself changed.
 
     A node whose pods are known before (or after) the Node object has `node` None and takes no pods."""
 
     __slots__ = (
-        "allocatable", "images", "label_groups", "labels", "name", "node", "object_version", "pods", "ports",
-        "requested", "scored_cpu", "scored_memory", "taints", "unschedulable", "version", "with_anti_affinity",
-        "with_terms",
+        "allocatable",
+        "images",
+        "journal",
+        "journal_from",
+        "label_groups",
+        "labels",
+        "name",
+        "node",
+        "object_version",
+        "pods",
+        "ports",
+        "requested",
+        "scored_cpu",
+        "scored_memory",
+        "taints",
+        "unschedulable",
+        "version",
+        "with_anti_affinity",
+        "with_preferences",
     )  # fmt: skip
 
     def __init__(self, name: str):
@@ -30,8 +49,10 @@ class NodeInfo:
         self.scored_cpu = self.scored_memory = 0  # requests where pods that state none count as small ones
         self.ports: dict[Port, int] = {}
         self.label_groups: dict[Hashable, tuple[int, PodInfo]] = {}  # pods no selector tells apart: count, one of them
-        self.with_terms: dict[str, PodInfo] = {}
-        self.with_anti_affinity: dict[str, PodInfo] = {}  # required anti-affinity only
+        self.with_anti_affinity: dict[str, PodInfo] = {}  # pods that refuse others beside them
+        self.with_preferences: dict[str, PodInfo] = {}  # pods that add to or take from others' scores
+        self.journal: list[tuple[int, PodInfo]] = []  # (version, pod that came or went), the latest last
+        self.journal_from = 0  # the journal is complete after this version
         self.set_node(None)
 
     def set_node(self, node: Obj | None) -> None:
@@ -52,10 +73,10 @@ class NodeInfo:
             self.ports[port] = self.ports.get(port, 0) + 1
         count, _ = self.label_groups.get(pod.labels_key, (0, pod))
         self.label_groups[pod.labels_key] = (count + 1, pod)
-        if pod.has_terms:
-            self.with_terms[pod.uid] = pod
-            if pod.anti_affinity:
-                self.with_anti_affinity[pod.uid] = pod
+        if pod.anti_affinity:
+            self.with_anti_affinity[pod.uid] = pod
+        if pod.has_preferences:
+            self.with_preferences[pod.uid] = pod
 
     def remove(self, uid: str) -> PodInfo | None:
         pod = self.pods.pop(uid, None)
@@ -71,9 +92,27 @@ class NodeInfo:
             del self.label_groups[pod.labels_key]
         else:
             self.label_groups[pod.labels_key] = (count - 1, kept)
-        self.with_terms.pop(uid, None)
         self.with_anti_affinity.pop(uid, None)
+        self.with_preferences.pop(uid, None)
         return pod
+
+    def note(self, pod: PodInfo) -> None:
+        """Writes into the journal that `pod` came or went at the node's present version."""
+        self.journal.append((self.version, pod))
+        if len(self.journal) > 2 * JOURNAL:
+            self.journal_from = self.journal[-JOURNAL - 1][0]
+            del self.journal[:-JOURNAL]
+
+    def pods_changed_since(self, version: int) -> list[PodInfo] | None:
+        """Pods that came or went after `version`; None if that is too long ago to tell."""
+        if version < self.journal_from:
+            return None
+        found = []
+        for at, pod in reversed(self.journal):
+            if at <= version:
+                break
+            found.append(pod)
+        return found
 
     def copy(self) -> NodeInfo:
         """A copy to try things on; pods and the Node object are shared."""
@@ -98,4 +137,4 @@ class NodeInfo:
         self.scored_memory += sign * memory
 
 
-_OWN = frozenset(("pods", "requested", "ports", "label_groups", "with_terms", "with_anti_affinity"))
+_OWN = frozenset(("pods", "requested", "ports", "label_groups", "with_anti_affinity", "with_preferences"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -36,10 +37,11 @@ class Term(NamedTuple):
 class PodInfo:
     """Immutable but for `pod`, which may be replaced by a newer version of the same object that schedules alike.
 
-    `labels_key` is equal for pods that no plugin tells apart by their labels. Equal affinity terms are one object."""
+    `labels_key` is equal for pods that no selector tells apart, `alike` for those whose terms are equal too. Equal
+    tuples of affinity terms are one object."""
 
     __slots__ = (
-        "_scoring", "affinity", "anti_affinity", "deleting", "key", "labels", "labels_key", "name", "namespace", "pod", "ports",
+        "_scoring", "affinity", "alike", "anti_affinity", "deleting", "key", "labels", "labels_key", "name", "namespace", "pod", "ports",
         "preferred_affinity", "preferred_anti_affinity", "priority", "requests", "spec", "uid",
     )  # fmt: skip
 
@@ -60,6 +62,11 @@ class PodInfo:
         other = affinity.get("podAntiAffinity") if affinity else None
         self.affinity, self.preferred_affinity = self._terms(one) if one else ((), ())
         self.anti_affinity, self.preferred_anti_affinity = self._terms(other) if other else ((), ())
+        self.alike = _alike(
+            (self.labels_key, self.affinity, self.anti_affinity, self.preferred_affinity, self.preferred_anti_affinity)
+            if affinity
+            else self.labels_key
+        )
 
     @property
     def scoring_requests(self) -> tuple[int, int]:
@@ -69,7 +76,11 @@ class PodInfo:
 
     @property
     def has_terms(self) -> bool:
-        return bool(self.affinity or self.anti_affinity or self.preferred_affinity or self.preferred_anti_affinity)
+        return bool(self.anti_affinity) or self.has_preferences
+
+    @property
+    def has_preferences(self) -> bool:
+        return bool(self.affinity or self.preferred_affinity or self.preferred_anti_affinity)
 
     @property
     def nominated_node(self) -> str:
@@ -90,6 +101,20 @@ class PodInfo:
         if not named and among is None:
             named = frozenset((self.namespace,))
         return Term(term["topologyKey"], selector, named, compiled(among), weight)
+
+
+_numbers: dict[Hashable, int] = {}
+_count = itertools.count(1)
+
+
+def _alike(key: Hashable) -> int:
+    """A number that stands for `key`; after very many a key may get another one, never one that was another's."""
+    number = _numbers.get(key)
+    if number is None:
+        if len(_numbers) > 100_000:
+            _numbers.clear()
+        number = _numbers[key] = next(_count)
+    return number
 
 
 @lru_cache(maxsize=8192)

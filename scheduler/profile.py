@@ -11,8 +11,6 @@ from scheduler.framework import (
     Facet,
     Handle,
     Narrow,
-    NodeFilter,
-    NodeScore,
     Permit,
     Plugin,
     PostFilter,
@@ -26,8 +24,8 @@ from scheduler.framework import (
     Signature,
     Sort,
 )
+from scheduler.node_verdicts import Judges
 from scheduler.pod_info import PodInfo
-from scheduler.ranking import Judges
 
 Obj = dict[str, Any]
 
@@ -87,7 +85,9 @@ class Profile:
 
         self.pre_enqueue = [p for p in at("preEnqueue") if isinstance(p, PreEnqueue)]
         self.sort = next((p for p in at("queueSort") if isinstance(p, Sort)), None)
-        self._signatures = [p for p in made if isinstance(p, Signature)]
+        signed = [p for p in made if isinstance(p, Signature)]
+        self._node_signatures = [p for p in signed if not _reads_cluster(p)]
+        self._cluster_signatures = [p for p in signed if _reads_cluster(p)]
         self._narrow = [p for p in at("filter") if isinstance(p, Narrow)]
         self._pre_filters = [p for p in at("filter") if isinstance(p, PreFilter)]
         self._pre_scores = [(p, weights[p.name]) for p in at("score") if isinstance(p, PreScore)]
@@ -99,34 +99,47 @@ class Profile:
         self.requeues = {p.name: p for p in made if isinstance(p, Requeue)}
 
     def signature(self, pod: PodInfo) -> Hashable:
-        """Pods of equal signature are scheduled alike."""
-        return tuple([plugin.signature(pod) for plugin in self._signatures])
+        """Pods of equal signature and equal node_signature are scheduled alike."""
+        return tuple([plugin.signature(pod) for plugin in self._cluster_signatures])
+
+    def node_signature(self, pod: PodInfo) -> Hashable:
+        """Pods of equal node signature are judged alike by the plugins that look at one node at a time."""
+        return tuple([plugin.signature(pod) for plugin in self._node_signatures])
 
     def judges(self, pod: PodInfo) -> Judges | Refusal:
-        """What decides about pods like this one, or why no node can take it."""
+        """What decides about pods of one node signature, or why no node can take them."""
         found = Judges([], [], [], [], [], self._only(pod))
         for plugin in self._pre_filters:
+            if _reads_cluster(plugin):
+                continue
             judge = plugin.pre_filter(pod)
             if isinstance(judge, Refusal):
                 return judge
             if isinstance(judge, Facet):
                 found.facets.append((judge, 0))
             elif judge is not None:
-                self._add_filter(found, judge)
+                (found.pod_filters if judge.reads_pods else found.object_filters).append(judge)
         for scorer, weight in self._pre_scores:
-            score = scorer.pre_score(pod)
+            score = None if _reads_cluster(scorer) else scorer.pre_score(pod)
             if isinstance(score, Facet):
                 found.facets.append((score, weight))
             elif score is not None:
-                self._add_score(found, score, weight)
+                (found.pod_scores if score.reads_pods else found.object_scores).append((score, weight))
         return found
+
+    def facets(self, pod: PodInfo) -> list[tuple[Facet, int]] | Refusal:
+        """What the plugins that look at the whole cluster decide by, with weights."""
+        filters = [p.pre_filter(pod) for p in self._pre_filters if _reads_cluster(p)]
+        refusal = next((f for f in filters if isinstance(f, Refusal)), None)
+        if refusal is not None:
+            return refusal
+        scores = [(p.pre_score(pod), weight) for p, weight in self._pre_scores if _reads_cluster(p)]
+        return [(f, weight) for f, weight in (*((f, 0) for f in filters), *scores) if isinstance(f, Facet)]
 
     def _only(self, pod: PodInfo) -> set[str] | None:
         named = [names for plugin in self._narrow if (names := plugin.narrow(pod)) is not None]
         return set.intersection(*named) if named else None
 
-    def _add_filter(self, found: Judges, judge: NodeFilter) -> None:
-        (found.pod_filters if judge.reads_pods else found.object_filters).append(judge)
 
-    def _add_score(self, found: Judges, score: NodeScore, weight: int) -> None:
-        (found.pod_scores if score.reads_pods else found.object_scores).append((score, weight))
+def _reads_cluster(plugin: object) -> bool:
+    return getattr(plugin, "reads_cluster", False)

@@ -1,14 +1,13 @@
 """The nodes as one class of pods sees them, kept up to date: which fit, and which is best.
 
-A class is all pods of equal signature. For it every node has an entry: the refusal of a filter, or a score and a group.
-Nodes are in one group when all facets (verdicts on the whole cluster) are equal for them; within a group the best node
-is the top of a heap. To choose:
+A class is all pods of equal signature. Nodes that fit are in groups: in one group all facets (verdicts on the whole
+cluster) are equal, and the best node by its own score is the top of a heap. To choose:
 
-    1. judge again the nodes that changed since the last choice: after a pod was placed that is one node
+    1. file again the nodes that changed since the last choice: after a pod was placed that is one node
     2. judge each group by the facets: refused, or a score on top of its nodes' own
     3. take the best top of the groups that are left
 
-So placing the next pod of a class costs as much as there are changes and groups, not nodes. A class that is new judges
+So placing the next pod of a class costs as much as there are changes and groups, not nodes. A class that is new looks at
 nodes only until enough fit (percentageOfNodesToScore), and goes on with the rest when it is asked again.
 """
 
@@ -18,35 +17,26 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple
+from typing import Generic, TypeVar
 
-from scheduler.framework import Facet, NodeFilter, NodeScore, Refusal
+from scheduler.framework import Facet, Refusal
 from scheduler.node_info import NodeInfo
+from scheduler.node_verdicts import NodeVerdicts
 from scheduler.snapshot import Snapshot
 
 Group = tuple[Hashable, ...]
 
 
-class Judges(NamedTuple):
-    """What the profile's plugins made for one class. Weights stand beside scores; a facet's is 0 if it only filters."""
-
-    object_filters: list[NodeFilter]  # read the Node object only
-    pod_filters: list[NodeFilter]  # read the node's pods too
-    object_scores: list[tuple[NodeScore, int]]
-    pod_scores: list[tuple[NodeScore, int]]
-    facets: list[tuple[Facet, int]]
-    only: set[str] | None  # the names of the only nodes in question
-
-
 class Entry:
-    __slots__ = ("group", "object_score", "object_version", "refusal", "refused_by_object", "score", "stamp")
+    """One node. `values` are those of the cluster facets, None while not asked; `group` is None while refused."""
+
+    __slots__ = ("group", "object_version", "refusal", "stamp", "values")
 
     def __init__(self) -> None:
         self.object_version = -1
         self.refusal: Refusal | None = None
-        self.refused_by_object: Refusal | None = None
-        self.object_score = self.score = 0
-        self.group: Group | None = None  # None while refused
+        self.values: tuple[Hashable, ...] | None = None
+        self.group: Group | None = None
         self.stamp = 0  # the heap item that stands for this entry; older ones are stale
 
 
@@ -61,22 +51,33 @@ class _Heap:
 
 
 class Ranking:
-    def __init__(self, snapshot: Snapshot, judges: Judges, *, enough: Callable[[int], int], start: int = 0):
-        """`enough(nodes)`: how many fitting nodes are enough to choose from; `start`: where to begin among all nodes."""
-        self._snapshot, self._judges, self._enough = snapshot, judges, enough
-        self._facets = [facet for facet, _ in judges.facets]
-        self._facet_versions = [facet.version for facet in self._facets]
-        self._watching = [facet for facet in self._facets if facet.observes]
-        self._refusing = [(i, f) for i, f in enumerate(self._facets) if type(f).filter is not Facet.filter]
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        verdicts: NodeVerdicts,
+        facets: list[tuple[Facet, int]],
+        *,
+        enough: Callable[[int], int],
+        start: int = 0,
+    ):
+        """`facets` with their weights are those that read pods; `enough(nodes)` says how many fitting nodes are enough
+        to choose from, `start` where to begin among all nodes."""
+        self._snapshot, self._verdicts, self._enough = snapshot, verdicts, enough
+        self._cluster = [facet for facet, _ in facets]
+        self._facets = [*verdicts.judges.facets, *facets]
+        self._refusing = [(i, f) for i, (f, _) in enumerate(self._facets) if type(f).filter is not Facet.filter]
+        self._versions = [facet.version for facet in self._cluster]
         self._entries: dict[str, Entry] = {}
         self._groups: dict[Group, _Heap] = {}
         self._stamp = 0
         self._used = False
         self._seen = snapshot.version
-        for facet in self._watching:
+        verdicts.refresh()
+        for facet in self._cluster:
             for name, node in snapshot.nodes.items():
                 facet.observe(name, node)
-        names = [*snapshot.nodes] if judges.only is None else [n for n in judges.only if n in snapshot.nodes]
+        only = verdicts.judges.only
+        names = [*snapshot.nodes] if only is None else [n for n in only if n in snapshot.nodes]
         start = start % len(names) if names else 0
         self._unseen = names[start:] + names[:start]
         self._unseen.reverse()  # taken from the end
@@ -90,7 +91,7 @@ class Ranking:
         without = frozenset(excluded)
         wanted = self._enough(len(self._snapshot.nodes))
         if self._used and self._unseen:
-            self._judge_more(wanted // 4)
+            self._look_at_more(wanted // 4)
         self._used = True
         while True:
             fitting = self._fitting()
@@ -99,16 +100,15 @@ class Ranking:
                 found = self._choose(fitting, without)
             if found is not None or not self._unseen:
                 return found
-            self._judge_more(wanted)
+            self._look_at_more(wanted)
 
     def fits(self, name: str) -> bool:
         """Does this one node fit, as things are?"""
         self._refresh()
-        node = self._snapshot.nodes.get(name)
-        if node is None or (self._judges.only is not None and name not in self._judges.only):
+        node, only = self._snapshot.nodes.get(name), self._verdicts.judges.only
+        if node is None or (only is not None and name not in only):
             return False
-        self._judge(name, node)
-        entry = self._entries[name]
+        entry = self._entries.get(name) or self._look_at(node)
         return entry.group is not None and self._refused(entry.group) is None
 
     def refusals(self) -> dict[str, Refusal]:
@@ -119,23 +119,24 @@ class Ranking:
             refusal = entry.refusal if entry.group is None else groups[entry.group]
             if refusal is not None:
                 found[name] = refusal
+        only = self._verdicts.judges.only
+        if only is not None:
+            found.update({name: NOT_IN_QUESTION for name in self._snapshot.nodes if name not in only})
         return found
 
     def check(self, changed: NodeInfo) -> Refusal | None:
         """The verdict if the node were `changed`: a copy with other pods. Nothing else is touched."""
-        judges = self._judges
-        for judge in (*judges.object_filters, *judges.pod_filters):
-            if (refusal := judge.filter(changed)) is not None:
-                return refusal
+        if (refusal := self._verdicts.filter(changed)) is not None:
+            return refusal
         try:
-            for facet in self._watching:
+            for facet in self._cluster:
                 facet.observe(changed.name, changed)
-            for facet in self._facets:
+            for facet in self._cluster:
                 if (refusal := facet.filter(facet.facet(changed))) is not None:
                     return refusal
         finally:
             real = self._snapshot.nodes.get(changed.name)
-            for facet in self._watching:
+            for facet in self._cluster:
                 facet.observe(changed.name, real)
         return None
 
@@ -165,7 +166,7 @@ class Ranking:
         if len(fitting) < 2:
             return total
         sizes = [heap.size for _, heap in fitting]
-        for i, (facet, weight) in enumerate(self._judges.facets):
+        for i, (facet, weight) in enumerate(self._facets):
             if not weight:
                 continue
             scores = facet.scores([group[i] for group, _ in fitting], sizes)
@@ -189,77 +190,74 @@ class Ranking:
 
     def _refresh(self) -> None:
         snapshot = self._snapshot
+        self._verdicts.refresh()
         if self._seen != snapshot.version:
-            changed = [*snapshot.changed_since(self._seen)]
-            self._seen = snapshot.version
-            for name in changed:
-                self._follow(name, snapshot.nodes.get(name))
-        versions = [facet.version for facet in self._facets]
-        if versions != self._facet_versions:
-            self._facet_versions = versions
-            for name, entry in self._entries.items():
-                if entry.group is not None:
-                    self._file(name, entry, snapshot.nodes[name])
+            seen, self._seen = self._seen, snapshot.version
+            for name in [*snapshot.changed_since(seen)]:
+                self._follow(name, snapshot.nodes.get(name), seen)
+        if self._cluster and [facet.version for facet in self._cluster] != self._versions:
+            self._versions = [facet.version for facet in self._cluster]
+            for name in [*self._entries]:
+                self._entries[name].values = None
+                self._look_at(snapshot.nodes[name])
 
-    def _follow(self, name: str, node: NodeInfo | None) -> None:
-        for facet in self._watching:
-            facet.observe(name, node)
+    def _follow(self, name: str, node: NodeInfo | None, seen: int) -> None:
+        entry = self._entries.get(name)
         if node is None:
-            entry = self._entries.pop(name, None)
+            for facet in self._cluster:
+                facet.observe(name, None)
+            self._waiting.discard(name)
             if entry is not None:
+                del self._entries[name]
                 self._unfile(entry)
             return
-        only = self._judges.only
-        if only is not None and name not in only:
-            return
-        if name not in self._waiting:
-            self._judge(name, node)
+        if self._cluster and self._observe(node, entry, seen) and entry is not None:
+            entry.values = None
+        only = self._verdicts.judges.only
+        if entry is not None or (name not in self._waiting and (only is None or name in only)):
+            self._look_at(node, entry)
 
-    def _judge_more(self, wanted: int) -> None:
-        """Judges unseen nodes until `wanted` more fit, or all are seen."""
+    def _observe(self, node: NodeInfo, entry: Entry | None, seen: int) -> bool:
+        """Shows the facets what changed since version `seen`. False if it matters to none of them."""
+        same_object = entry is not None and entry.object_version == node.object_version
+        pods = node.pods_changed_since(seen) if same_object else None
+        mattered = False
+        for facet in self._cluster:
+            if pods is None or any(facet.matters(pod) for pod in pods):
+                facet.observe(node.name, node)
+                mattered = True
+        return mattered
+
+    def _look_at_more(self, wanted: int) -> None:
+        """Looks at unseen nodes until `wanted` more fit, or all are seen."""
         found = 0
         while self._unseen and found < wanted:
             name = self._unseen.pop()
             self._waiting.discard(name)
             node = self._snapshot.nodes.get(name)
             if node is not None and name not in self._entries:
-                self._judge(name, node)
-                found += self._entries[name].group is not None
+                found += self._look_at(node).group is not None
 
-    def _judge(self, name: str, node: NodeInfo) -> None:
-        entry = self._entries.get(name)
+    def _look_at(self, node: NodeInfo, entry: Entry | None = None) -> Entry:
+        """The node's verdict now, and its place among the groups."""
         if entry is None:
-            entry = self._entries[name] = Entry()
-        judges = self._judges
-        if entry.object_version != node.object_version:
-            entry.object_version = node.object_version
-            self._judge_object(entry, node)
-        refusal = entry.refused_by_object
-        if refusal is None:
-            for judge in judges.pod_filters:
-                if (refusal := judge.filter(node)) is not None:
-                    break
-        entry.refusal = refusal
-        if refusal is not None:
+            entry = self._entries.get(node.name)
+            if entry is None:
+                entry = self._entries[node.name] = Entry()
+        verdict = self._verdicts.of(node)
+        entry.object_version = node.object_version
+        entry.refusal = verdict.refusal
+        if verdict.refusal is not None:
             self._unfile(entry)
-            return
-        score = entry.object_score
-        for scorer, weight in judges.pod_scores:
-            score += weight * scorer.score(node)
-        entry.score = score
-        self._file(name, entry, node)
+            return entry
+        values = entry.values
+        if values is None:
+            values = entry.values = tuple([facet.facet(node) for facet in self._cluster])
+        self._file(node.name, entry, verdict.facets + values, verdict.score)
+        return entry
 
-    def _judge_object(self, entry: Entry, node: NodeInfo) -> None:
-        entry.refused_by_object = None
-        for judge in self._judges.object_filters:
-            if (refusal := judge.filter(node)) is not None:
-                entry.refused_by_object = refusal
-                return
-        entry.object_score = sum(weight * scorer.score(node) for scorer, weight in self._judges.object_scores)
-
-    def _file(self, name: str, entry: Entry, node: NodeInfo) -> None:
+    def _file(self, name: str, entry: Entry, group: Group, score: int) -> None:
         """Puts the node into the heap of its group."""
-        group = tuple([facet.facet(node) for facet in self._facets])
         if group != entry.group:
             self._unfile(entry)
             entry.group = group
@@ -271,7 +269,7 @@ class Ranking:
             heap = self._groups[group]
         self._stamp += 1
         entry.stamp = self._stamp
-        heappush(heap.items, (-entry.score, random.random(), self._stamp, name))
+        heappush(heap.items, (-score, random.random(), self._stamp, name))
         if len(heap.items) > 4 * heap.size + 64:
             heap.items = [item for item in heap.items if self._stands(item)]
             heapify(heap.items)
@@ -287,23 +285,28 @@ class Ranking:
         entry.group = None
 
 
-class Rankings:
-    """Rankings by signature; those not asked for the longest are dropped, as each keeps an entry a node."""
+NOT_IN_QUESTION = Refusal("NodeAffinity", (), False)  # without a word: the pod itself names other nodes
+
+Held = TypeVar("Held")
+
+
+class Recent(Generic[Held]):
+    """Rankings or verdicts by signature; those not asked for the longest are dropped, as each keeps an entry a node."""
 
     def __init__(self, snapshot: Snapshot, *, most_entries: int = 400_000):
         self._snapshot, self._most = snapshot, most_entries
-        self._held: OrderedDict[Any, Ranking] = OrderedDict()
+        self._held: OrderedDict[Hashable, Held] = OrderedDict()
         self._epoch = snapshot.epoch
 
-    def of(self, signature: Hashable, make: Callable[[], Ranking]) -> Ranking:
+    def of(self, signature: Hashable, make: Callable[[], Held]) -> Held:
         if self._epoch != self._snapshot.epoch:
             self._epoch = self._snapshot.epoch
             self._held.clear()
-        ranking = self._held.get(signature)
-        if ranking is None:
-            ranking = self._held[signature] = make()
+        held = self._held.get(signature)
+        if held is None:
+            held = self._held[signature] = make()
             while len(self._held) * max(1, len(self._snapshot.nodes)) > self._most and len(self._held) > 8:
                 self._held.popitem(last=False)
         else:
             self._held.move_to_end(signature)
-        return ranking
+        return held

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -21,9 +21,10 @@ from pocketkube.client.resources import PODS
 from pocketkube.client.rest import Client
 from scheduler import messages, metrics
 from scheduler.framework import Event, Refusal
+from scheduler.node_verdicts import NodeVerdicts
 from scheduler.pod_info import PodInfo
 from scheduler.profile import Profile
-from scheduler.ranking import Ranking, Rankings
+from scheduler.ranking import Ranking, Recent
 from scheduler.scheduling_queue import SchedulingQueue, Waiting
 from scheduler.snapshot import Snapshot
 
@@ -65,7 +66,8 @@ class Scheduler:
             initial_backoff=initial_backoff,
             max_backoff=max_backoff,
         )
-        self._rankings = Rankings(snapshot)
+        self._verdicts: Recent[NodeVerdicts] = Recent(snapshot)
+        self._rankings: Recent[Ranking] = Recent(snapshot)
         self._next_start = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._reports = asyncio.Semaphore(MOST_REPORTING)
@@ -135,20 +137,22 @@ class Scheduler:
         return ranking, {**ranking.refusals(), **excluded}
 
     def _ranking(self, pod: PodInfo, profile: Profile) -> Ranking | Refusal:
-        refusal: list[Refusal] = []
+        """The ranking of the pod's class, made if it is the first; or the refusal of a plugin that needs no node."""
 
-        def make() -> Ranking:
-            judges = profile.judges(pod)
-            if isinstance(judges, Refusal):
-                refusal.append(judges)
-                raise _Refused
+        def verdicts() -> NodeVerdicts:
+            return NodeVerdicts(self.snapshot, _unless_refused(profile.judges(pod)))
+
+        def ranking() -> Ranking:
+            judged = self._verdicts.of(about_nodes, verdicts)
+            facets = _unless_refused(profile.facets(pod))
             self._next_start += self._enough(len(self.snapshot.nodes))
-            return Ranking(self.snapshot, judges, enough=self._enough, start=self._next_start)
+            return Ranking(self.snapshot, judged, facets, enough=self._enough, start=self._next_start)
 
+        about_nodes = (profile.scheduler_name, profile.node_signature(pod))
         try:
-            return self._rankings.of((profile.scheduler_name, profile.signature(pod)), make)
-        except _Refused:
-            return refusal[0]
+            return self._rankings.of((about_nodes, profile.signature(pod)), ranking)
+        except _Refused as e:
+            return e.refusal
 
     def _enough(self, nodes: int) -> int:
         """Upstream's adaptive share: half of a small cluster, a twentieth of a huge one, never fewer than 100 nodes."""
@@ -297,6 +301,19 @@ class Scheduler:
 
 class _Refused(Exception):
     """The pod's class has no ranking: no node is asked."""
+
+    def __init__(self, refusal: Refusal):
+        super().__init__(refusal.reasons)
+        self.refusal = refusal
+
+
+Made = TypeVar("Made")
+
+
+def _unless_refused(made: Made | Refusal) -> Made:
+    if isinstance(made, Refusal):
+        raise _Refused(made)
+    return made
 
 
 class _Rejected(Exception):

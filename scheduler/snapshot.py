@@ -30,7 +30,8 @@ class Snapshot:
         self.epoch = 0  # rises when the log forgot nodes that are gone: what was derived from it starts anew
         self.nominated: dict[str, dict[str, PodInfo]] = {}  # node -> pods, by UID, for which room is being made there
         self.priorities: Counter[int] = Counter()  # of the pods that are bound
-        self.pods_with_terms = 0  # pods with any affinity or anti-affinity of their own
+        self.refusing_pods = 0  # pods with required anti-affinity
+        self.preferring_pods = 0  # pods whose terms add to or take from others' scores
         self._orphans: dict[str, NodeInfo] = {}
         self._log: OrderedDict[str, int] = OrderedDict()
         self._where: dict[str, tuple[str, PodInfo]] = {}  # pod UID -> node, as added
@@ -132,10 +133,12 @@ class Snapshot:
         if info is None:
             info = self._orphans.setdefault(node, NodeInfo(node))
         info.add(pod)
-        self.pods_with_terms += pod.has_terms
+        self.refusing_pods += bool(pod.anti_affinity)
+        self.preferring_pods += pod.has_preferences
         self.priorities[pod.priority] += 1
         self._where[pod.uid] = (node, pod)
         self._changed(info)
+        info.note(pod)
 
     def _remove(self, uid: str) -> None:
         known = self._where.pop(uid, None)
@@ -145,13 +148,15 @@ class Snapshot:
         node, pod = known
         info = self.nodes.get(node) or self._orphans[node]
         info.remove(uid)
-        self.pods_with_terms -= pod.has_terms
+        self.refusing_pods -= bool(pod.anti_affinity)
+        self.preferring_pods -= pod.has_preferences
         self.priorities[pod.priority] -= 1
         if not self.priorities[pod.priority]:
             del self.priorities[pod.priority]
         if not info.pods:
             self._orphans.pop(node, None)
         self._changed(info)
+        info.note(pod)
 
     # --- namespaces
 

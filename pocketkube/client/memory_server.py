@@ -213,8 +213,9 @@ class MemoryServer:
     async def _follow(self, request: Request, at: Address, since: int, writer: asyncio.StreamWriter) -> None:
         while True:
             changed = self._changed
-            for version, kind, collection, obj, old in [*self._history]:
-                if version > since and collection == at.collection:
+            news = [*itertools.takewhile(lambda change: change[0] > since, reversed(self._history))]  # noqa: B023
+            for _, kind, collection, obj, old in reversed(news):
+                if collection == at.collection:
                     _send_matching(writer, request, at, kind, obj, old)
             if since < self.version and request.params.get("allowWatchBookmarks") == "true":
                 _send(writer, "BOOKMARK", {"metadata": {"resourceVersion": str(self.version)}})

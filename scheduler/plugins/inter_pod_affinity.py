@@ -42,7 +42,6 @@ class Places(Facet):
     where the label means one node, the sums of that node instead, so that thousands of hosts are few facets."""
 
     reads_pods = True
-    observes = True
 
     def __init__(self, pod: PodInfo, snapshot: Snapshot, tables: int):
         self._pod, self._snapshot = pod, snapshot
@@ -51,6 +50,7 @@ class Places(Facet):
         self._keys: list[str] = []
         self._own_node = HOSTNAME if snapshot.unique_hostnames else ""
         self._matched: dict[Any, tuple[Any, bool]] = {}
+        self._mattering: dict[int, bool] = {}
 
     def _contributions(self, node: NodeInfo) -> Iterable[tuple[int, str, int]]:
         """(table, topology key, amount) of each pod on the node that matters."""
@@ -58,10 +58,10 @@ class Places(Facet):
 
     def observe(self, name: str, node: NodeInfo | None) -> None:
         record: list[tuple[int, Place, int]] = []
-        if node is not None:
+        if node is not None and node.pods:
             labels = node.labels
             for table, key, n in self._contributions(node):
-                self._matters(key)
+                self._notice(key)
                 if key in labels:
                     record.append((table, (key, labels[key]), n))
         known = self._records.get(name, [])
@@ -78,7 +78,15 @@ class Places(Facet):
         else:
             self._records.pop(name, None)
 
-    def _matters(self, key: str) -> None:
+    def matters(self, pod: PodInfo) -> bool:
+        found = self._mattering.get(pod.alike)
+        if found is None:
+            alone = NodeInfo("")
+            alone.add(pod)
+            found = self._mattering[pod.alike] = any(True for _ in self._contributions(alone))
+        return found
+
+    def _notice(self, key: str) -> None:
         """A label that mattered once stays in the facets; a new one changes them all."""
         if key not in self._keys:
             self._keys.append(key)
@@ -115,7 +123,7 @@ class Required(Places):
     def __init__(self, pod: PodInfo, snapshot: Snapshot):
         super().__init__(pod, snapshot, 3)
         for term in (*pod.affinity, *pod.anti_affinity):
-            self._matters(term.topology_key)
+            self._notice(term.topology_key)
         self._first_of_its_kind = all(self._matches_me(term) for term in pod.affinity)
         self._unwanted: dict[int, tuple[Any, tuple[str, ...]]] = {}
 
@@ -179,7 +187,7 @@ class Preferred(Places):
                 n = sum(n for n, other in node.label_groups.values() if self._matched_by(term, other))
                 if n:
                     yield 0, term.topology_key, sign * term.weight * n
-        for other in node.with_terms.values():
+        for other in node.with_preferences.values():
             for key, weight in self._weights_of(other):
                 yield 0, key, weight
 
@@ -210,6 +218,7 @@ class InterPodAffinity:
     """args: hardPodAffinityWeight (1), ignorePreferredTermsOfExistingPods."""
 
     name = "InterPodAffinity"
+    reads_cluster = True
     wakes = frozenset({NODE_ADDED, NODE_UPDATED, POD_ADDED, POD_UPDATED, POD_DELETED, SELF_UPDATED, "namespaces"})
 
     def __init__(self, handle: Handle, args: Obj):
@@ -221,20 +230,19 @@ class InterPodAffinity:
     def signature(self, pod: PodInfo) -> Hashable:
         """Without a term anywhere all pods are alike; with one, labels tell them apart."""
         snapshot = self._snapshot
-        if not snapshot.pods_with_terms and not pod.has_terms:
+        others = (snapshot.refusing_pods > 0, snapshot.preferring_pods > 0)
+        if not pod.has_terms and others == (False, False):
             return None
-        terms = (pod.affinity, pod.anti_affinity, pod.preferred_affinity, pod.preferred_anti_affinity)
-        return pod.labels_key, terms, snapshot.namespaces_version, snapshot.unique_hostnames
+        return pod.alike, others, snapshot.namespaces_version, snapshot.unique_hostnames
 
     def pre_filter(self, pod: PodInfo) -> Facet | None:
-        if not pod.affinity and not pod.anti_affinity and not self._snapshot.pods_with_terms:
+        if not pod.affinity and not pod.anti_affinity and not self._snapshot.refusing_pods:
             return None
         return Required(pod, self._snapshot)
 
     def pre_score(self, pod: PodInfo) -> Facet | None:
-        if not pod.has_terms and not self._snapshot.pods_with_terms:
-            return None
-        if self._ignore_existing and not (pod.preferred_affinity or pod.preferred_anti_affinity):
+        own = bool(pod.preferred_affinity or pod.preferred_anti_affinity)
+        if not own and (self._ignore_existing or not self._snapshot.preferring_pods):
             return None
         return Preferred(pod, self._snapshot, hard_weight=self._hard_weight, ignore_existing=self._ignore_existing)
 

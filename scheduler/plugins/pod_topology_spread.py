@@ -61,7 +61,6 @@ class Spread(Facet):
     domain is one node, the count there); None in place of it all for a node that lacks a label."""
 
     reads_pods = True
-    observes = True
 
     def __init__(self, pod: PodInfo, constraints: list[Constraint], *, all_labels: bool):
         self._namespace, self._spec = pod.namespace, pod.spec
@@ -71,6 +70,18 @@ class Spread(Facet):
         self._totals: list[dict[str, int]] = [{} for _ in constraints]  # pods in a domain
         self._levels: list[Counter[int]] = [Counter() for _ in constraints]  # domains with so many pods
         self._matches: dict[Hashable, tuple[bool, ...]] = {}
+
+    def matters(self, pod: PodInfo) -> bool:
+        return any(self._matching(pod))
+
+    def _matching(self, pod: PodInfo) -> tuple[bool, ...]:
+        """Which constraints count the pod."""
+        found = self._matches.get(pod.labels_key)
+        if found is None:
+            alike = pod.namespace == self._namespace and not pod.deleting
+            found = tuple(alike and c.selector.matches(pod.labels) for c in self._constraints)
+            self._matches[pod.labels_key] = found
+        return found
 
     def observe(self, name: str, node: NodeInfo | None) -> None:
         record = self._record(node) if node is not None else []
@@ -100,13 +111,8 @@ class Spread(Facet):
 
     def _counts(self, node: NodeInfo) -> list[int]:
         counts = [0] * len(self._constraints)
-        for key, (n, pod) in node.label_groups.items():
-            matches = self._matches.get(key)
-            if matches is None:
-                alike = pod.namespace == self._namespace and not pod.deleting
-                matches = tuple(alike and c.selector.matches(pod.labels) for c in self._constraints)
-                self._matches[key] = matches
-            for i, match in enumerate(matches):
+        for n, pod in node.label_groups.values():
+            for i, match in enumerate(self._matching(pod)):
                 if match:
                     counts[i] += n
         return counts
@@ -190,6 +196,7 @@ class PodTopologySpread:
     """args: defaultingType System (the default) or List, defaultConstraints."""
 
     name = "PodTopologySpread"
+    reads_cluster = True
     wakes = frozenset({NODE_ADDED, NODE_UPDATED, POD_ADDED, POD_UPDATED, POD_DELETED, SELF_UPDATED})
 
     def __init__(self, handle: Handle, args: Obj):

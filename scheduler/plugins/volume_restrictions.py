@@ -21,11 +21,13 @@ class Alone(Facet):
     """Whoever uses the claim now, on whichever node, keeps it; room is made on that node if anywhere."""
 
     reads_pods = True
-    observes = True
 
     def __init__(self, namespace: str, claims: frozenset[str]):
         self._namespace, self._claims = namespace, claims
         self._used_on: set[str] = set()
+
+    def matters(self, pod: PodInfo) -> bool:
+        return self._uses(pod)
 
     def observe(self, name: str, node: NodeInfo | None) -> None:
         used = node is not None and any(self._uses(pod) for pod in node.pods.values())
@@ -42,6 +44,7 @@ class Alone(Facet):
 
 class VolumeRestrictions:
     name = "VolumeRestrictions"
+    reads_cluster = True
     wakes = frozenset({POD_DELETED, SELF_UPDATED, "persistentvolumeclaims"})
 
     def __init__(self, handle: Handle, args: dict[str, Any]):
