@@ -102,6 +102,7 @@ class ContainerConfig:
     image: str  # as the pod names it
     image_id: str = ""
     attempt: int = 0
+    sandbox_attempt: int = 0
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[str, ...] = ()  # "NAME=value"
@@ -155,6 +156,7 @@ class ContainerRecord:
     oom_killed: bool = False
     error: str = ""  # why the engine could not start it
     pid: int = 0
+    sandbox_attempt: int = 0  # of the sandbox that it was made in
     tty: bool = False
     message: str | None = None  # its termination message, once read
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -262,7 +264,9 @@ class Runtime(Protocol):
 
     async def wait_synced(self) -> None: ...
     async def version(self) -> Version: ...
-    def set_pod_cidr(self, cidr: str) -> None: ...
+    async def ensure_network(self, cidr: str) -> None:
+        """Set up the node's pod network, or repair it. Safe to repeat; what fails shows in `problem`."""
+
     async def create_sandbox(self, config: SandboxConfig) -> SandboxRecord:
         """With its address already known, so that containers can be created while it starts."""
 

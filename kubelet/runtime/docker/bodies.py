@@ -77,7 +77,12 @@ def container(joined: SandboxRecord, config: ContainerConfig, *, kubelet: str, a
     body: Body = {
         "Image": config.image_id or config.image,
         "Env": list(config.env),
-        "Labels": {**config.labels, **named, labels.IMAGE: config.image},
+        "Labels": {
+            **config.labels,
+            **named,
+            labels.IMAGE: config.image,
+            labels.SANDBOX_ATTEMPT: str(config.sandbox_attempt),
+        },
         "Tty": config.tty,
         "OpenStdin": config.stdin,
         "StdinOnce": config.stdin_once,

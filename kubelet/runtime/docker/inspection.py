@@ -68,6 +68,7 @@ def container(body: Body) -> ContainerRecord:
         oom_killed=bool(state.get("OOMKilled")),
         error=state.get("Error") or "",
         pid=state.get("Pid") or 0,
+        sandbox_attempt=int(named.get(labels.SANDBOX_ATTEMPT, 0)),
         tty=bool(body["Config"].get("Tty")),
         labels=named,
     )

@@ -228,19 +228,18 @@ class DockerRuntime:
 
     # network
 
-    def set_pod_cidr(self, cidr: str) -> None:
-        """The node's pod network. Later calls with another CIDR are refused: pods hold addresses of the first."""
+    async def ensure_network(self, cidr: str) -> None:
         if self._cidr and cidr != self._cidr:
             log.error(
                 "the node's pod CIDR changed from %s to %s: ignored until the kubelet starts anew", self._cidr, cidr
             )
             return
         self._cidr = cidr
-
-    async def ensure_network(self) -> None:
-        """Make the bridge, or repair it and the rules. Safe to repeat."""
-        await self._set_up_network()
-        self._changed("")
+        if not self._engine_problem:
+            before = self._network_problem
+            await self._set_up_network()
+            if self._network_problem != before:
+                self._changed("")
 
     async def _set_up_network(self) -> None:
         if not self._cidr:
@@ -346,9 +345,18 @@ class DockerRuntime:
         body = bodies.container(sandbox, config, kubelet=self._kubelet, abilities=self._abilities)
         container = await self._create(body)
         record = ContainerRecord(
-            id=container, pod_uid=config.pod_uid, name=config.name, attempt=config.attempt, state="created",
-            image=config.image, image_id=config.image_id, created_at=datetime.now(UTC), tty=config.tty, labels=body["Labels"],
-        )  # fmt: skip
+            id=container,
+            pod_uid=config.pod_uid,
+            name=config.name,
+            attempt=config.attempt,
+            sandbox_attempt=config.sandbox_attempt,
+            state="created",
+            image=config.image,
+            image_id=config.image_id,
+            created_at=datetime.now(UTC),
+            tty=config.tty,
+            labels=body["Labels"],
+        )
         self._records.setdefault(config.pod_uid, PodRecords()).containers[container] = record
         return record
 

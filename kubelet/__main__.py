@@ -1,0 +1,27 @@
+"""`python -m kubelet`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from kubelet import flags
+from pocketkube.base import logs, tasks
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    config, given = flags.parse(arguments)
+    logs.setup(logs.level_of(given.v))
+
+    async def run(stop: asyncio.Event) -> None:
+        from kubelet.kubelet import Kubelet
+        from pocketkube.client.config import load
+
+        await Kubelet(config, load(config.kubeconfig)).run(stop)
+
+    return tasks.main(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

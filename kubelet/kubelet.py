@@ -1,0 +1,180 @@
+"""The kubelet put together: what runs in this process, and what feeds what."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from typing import Any
+
+from kubelet.config import KubeletConfig
+from kubelet.node.agent import NodeAgent
+from kubelet.objects import Objects
+from kubelet.pods import admission, spec
+from kubelet.pods.host import Host
+from kubelet.pods.manager import PodManager
+from kubelet.pods.mirror import Mirrors
+from kubelet.pods.static import StaticPods
+from kubelet.runtime.docker import DockerRuntime
+from kubelet.runtime.interface import Runtime
+from kubelet.statuses import Statuses
+from kubelet.tokens import Tokens
+from pocketkube.api.meta import times
+from pocketkube.base import tasks
+from pocketkube.base.clock import Clock, SystemClock
+from pocketkube.client.config import ClientConfig
+from pocketkube.client.events import EventRecorder
+from pocketkube.client.informer import Informer
+from pocketkube.client.resources import NODES, PODS, SERVICES
+from pocketkube.client.rest import Client
+
+log = logging.getLogger(__name__)
+
+Obj = dict[str, Any]
+
+SERVICES_SECONDS = 10.0  # that first pods wait for the list of services
+NETWORK_SECONDS = 30.0  # between two looks at the pod network's bridge and rules
+KEPT_CIDR = "pod-cidr"
+
+
+class Kubelet:
+    def __init__(
+        self,
+        config: KubeletConfig,
+        client_config: ClientConfig,
+        *,
+        runtime: Runtime | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.client = Client(client_config, user_agent="kubelet")
+        self.runtime = runtime or _runtime(config)
+        self.node = NodeAgent(config, self.client, self.runtime, self.clock)
+        self.recorder = EventRecorder(self.client, "kubelet", config.node_name)
+        self._objects = Objects(self.client)
+        self._tokens = Tokens(self.client, self.clock)
+        own = f"metadata.name={config.node_name}"
+        self._nodes = Informer(self.client, NODES, field_selector=own)
+        self._pods = Informer(self.client, PODS, field_selector=f"spec.nodeName={config.node_name}")
+        self._services = Informer(self.client, SERVICES)
+        self.statuses = Statuses(self.client, lambda uid: self.manager.api_pod(uid))
+        self.host = Host(
+            config=config,
+            runtime=self.runtime,
+            clock=self.clock,
+            objects=self._objects,
+            statuses=self.statuses,
+            recorder=self.recorder,
+            token=self._tokens.get,
+            forget_tokens=self._tokens.forget,
+            services=self._services.store.list,
+            allocatable=self.node.allocatable,
+            host_ips=lambda: self.node.addresses,
+            machine_memory=self.node.memory,
+        )
+        self.manager = PodManager(self.host, admit=self._admit)
+        self._objects.changed = self.manager.objects_changed
+        self.mirrors = Mirrors(self.client, self.manager, self.statuses, lambda: self.node.node)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; the pods go on without us."""
+        (self.config.root_dir / "pods").mkdir(parents=True, exist_ok=True)
+        self._nodes.add_handler(on_add=self._on_node, on_update=lambda old, new: self._on_node(new))
+        work = {
+            "runtime": self.runtime.run(),
+            "network": self._keep_network(),
+            "node informer": self._nodes.run(),
+            "pod informer": self._pods.run(),
+            "service informer": self._services.run(),
+            "node status": self.node.run_status(),
+            "node lease": self.node.run_lease(),
+            "pod sources": self._run_sources(),
+        }
+        try:
+            await tasks.run_tasks(work, stop=stop)
+        finally:
+            await self.manager.stop()
+            await self.runtime.aclose()
+            await self.client.aclose()
+
+    def _admit(self, pod: Obj, others: list[Obj]) -> tuple[str, str] | None:
+        node = self.node.node
+        if node is None:
+            return None
+        return admission.admit(
+            pod,
+            others,
+            node=node,
+            allocatable=self.node.allocatable(),
+            unsafe_sysctls=self.config.allowed_unsafe_sysctls,
+        )
+
+    # the node
+
+    def _on_node(self, node: Obj) -> None:
+        self.node.seen(node)
+        cidr = self.config.pod_cidr or (node.get("spec") or {}).get("podCIDR") or ""
+        if cidr:
+            tasks.spawn("pod network", self._use_cidr(cidr))
+
+    async def _use_cidr(self, cidr: str) -> None:
+        kept = self.config.root_dir / KEPT_CIDR
+        if not kept.exists() or kept.read_text() != cidr:
+            kept.write_text(cidr)
+        if self.runtime.problem:
+            await self.runtime.ensure_network(cidr)
+
+    async def _keep_network(self) -> None:
+        """Begin with the CIDR of last time, for pods that run while no API server answers; then repair what others break."""
+        kept = self.config.root_dir / KEPT_CIDR
+        while True:
+            cidr = self.config.pod_cidr or (kept.read_text() if kept.exists() else "")
+            if cidr:
+                await self.runtime.ensure_network(cidr)
+            await self.clock.sleep(NETWORK_SECONDS)
+
+    # sources of pods
+
+    async def _run_sources(self) -> None:
+        await self.runtime.wait_synced()
+        work = {"api pods": self._follow_api()}
+        if self.config.static_pod_path is not None:
+            static = StaticPods(
+                self.config.static_pod_path,
+                node=self.config.node_name,
+                now=times.now_rfc3339,
+                apply=self.manager.apply,
+                remove=self._remove_static,
+                seconds=self.config.file_check_seconds,
+            )
+            static.look()
+            work |= {"static pods": static.run(), "mirror pods": self.mirrors.run()}
+        await tasks.run_tasks(work)
+
+    def _remove_static(self, pod: Obj) -> None:
+        self.manager.remove(spec.uid(pod), grace=spec.grace_seconds(pod))
+        tasks.spawn("mirror pod", self.mirrors.remove(pod))
+
+    async def _follow_api(self) -> None:
+        await self._pods.wait_synced()
+        await self._nodes.wait_synced()
+        try:
+            await asyncio.wait_for(self._services.wait_synced(), SERVICES_SECONDS)
+        except TimeoutError:
+            log.warning("the services are not known yet: pods start without their variables")
+        self._pods.add_handler(
+            on_add=self.manager.on_api_pod,
+            on_update=lambda old, new: self.manager.on_api_pod(new),
+            on_delete=self.manager.on_api_pod_gone,
+        )
+        self.manager.sources_ready()
+
+
+def _runtime(config: KubeletConfig) -> Runtime:
+    endpoint = config.runtime_endpoint
+    path = endpoint.removeprefix("unix://")
+    identity = hashlib.sha256(f"{config.node_name} {config.root_dir}".encode()).hexdigest()[:12]
+    return DockerRuntime(
+        path, kubelet=identity, pause_image=config.infra_image, cluster_cidr=config.cluster_cidr, mtu=config.mtu
+    )

@@ -1,0 +1,195 @@
+"""May this pod run on this node? The last check, after the scheduler's: against what runs here now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kubelet.pods import spec
+from pocketkube.api.meta import quantity
+from pocketkube.api.meta.selectors import parse_label_selector
+
+Obj = dict[str, Any]
+Refusal = tuple[str, str]
+
+SAFE_SYSCTLS = frozenset(
+    {
+        "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range",
+        "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
+    }
+)  # fmt: skip
+
+
+def admit(
+    pod: Obj, others: Iterable[Obj], *, node: Obj, allocatable: Mapping[str, str], unsafe_sysctls: tuple[str, ...] = ()
+) -> Refusal | None:
+    """(reason, message) of the first thing that speaks against it, None if nothing does."""
+    if refusal := _sysctls(pod, unsafe_sysctls):
+        return refusal
+    others = list(others)
+    if not spec.is_static(pod) and (refusal := _node_affinity(pod, node)):
+        return refusal
+    return _taints(pod, node) or _ports(pod, others) or _resources(pod, others, allocatable)
+
+
+def _sysctls(pod: Obj, allowed: tuple[str, ...]) -> Refusal | None:
+    context = pod["spec"].get("securityContext") or {}
+    for entry in context.get("sysctls") or ():
+        name = str(entry["name"]).replace("/", ".")
+        known = name in SAFE_SYSCTLS or any(_matches(name, pattern) for pattern in allowed)
+        if not known:
+            return "SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted'
+        if name.startswith("net.") and spec.host_network(pod):
+            return "SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host net enabled'
+        if name.startswith(("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")) and pod["spec"].get("hostIPC"):
+            return "SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host ipc enabled'
+    return None
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def _node_affinity(pod: Obj, node: Obj) -> Refusal | None:
+    labels = node.get("metadata", {}).get("labels") or {}
+    selector = pod["spec"].get("nodeSelector") or {}
+    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    fits = all(labels.get(key) == value for key, value in selector.items())
+    if fits and affinity:
+        fits = any(_term_matches(term, labels, node) for term in affinity.get("nodeSelectorTerms") or ())
+    return None if fits else ("NodeAffinity", "Predicate NodeAffinity failed")
+
+
+def _term_matches(term: Obj, labels: Mapping[str, str], node: Obj) -> bool:
+    fields = {"metadata.name": node["metadata"]["name"]}
+    expressions, names = term.get("matchExpressions") or (), term.get("matchFields") or ()
+    if not expressions and not names:
+        return False
+    return all(_expression(e, labels) for e in expressions) and all(_expression(e, fields) for e in names)
+
+
+def _expression(expression: Obj, labels: Mapping[str, str]) -> bool:
+    key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
+    if operator in ("Gt", "Lt"):
+        try:
+            have, wanted = int(labels[key]), int(values[0])
+        except (KeyError, ValueError, IndexError):
+            return False
+        return have > wanted if operator == "Gt" else have < wanted
+    words = {"In": f"{key} in ({','.join(values)})", "NotIn": f"{key} notin ({','.join(values)})"}
+    words |= {"Exists": key, "DoesNotExist": f"!{key}"}
+    return parse_label_selector(words[operator]).matches(labels)
+
+
+def _taints(pod: Obj, node: Obj) -> Refusal | None:
+    """Only NoExecute counts here: the scheduler has judged the others."""
+    tolerations = pod["spec"].get("tolerations") or ()
+    for taint in (node.get("spec") or {}).get("taints") or ():
+        if (
+            taint["effect"] == "NoExecute"
+            and not spec.is_static(pod)
+            and not any(_tolerates(t, taint) for t in tolerations)
+        ):
+            return "TaintToleration", "Predicate TaintToleration failed"
+    return None
+
+
+def _tolerates(toleration: Obj, taint: Obj) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    if toleration.get("operator") == "Exists":
+        return True
+    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
+
+
+def host_ports(pod: Obj) -> set[tuple[str, str, int]]:
+    """(address, protocol, port) of each that the pod takes on the host."""
+    return {
+        (port.get("hostIP") or "0.0.0.0", port.get("protocol") or "TCP", int(port["hostPort"]))
+        for container in (*spec.init_containers(pod), *spec.containers(pod))
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    }
+
+
+def _ports(pod: Obj, others: list[Obj]) -> Refusal | None:
+    wanted = host_ports(pod)
+    if not wanted:
+        return None
+    for address, protocol, port in (taken for other in others for taken in host_ports(other)):
+        for own_address, own_protocol, own_port in wanted:
+            same_address = "0.0.0.0" in (address, own_address) or address == own_address
+            if (own_protocol, own_port) == (protocol, port) and same_address:
+                return "NodePorts", "Predicate NodePorts failed"
+    return None
+
+
+def requests(pod: Obj) -> dict[str, int]:
+    """What the pod asks of a node: CPU in milli, the rest in whole units. Sidecars count beside the containers that follow them."""
+    stated = pod["spec"].get("resources")
+    total: dict[str, int] = {}
+    for container in spec.containers(pod):
+        _add(total, _asked(container))
+    sidecars: dict[str, int] = {}
+    peak: dict[str, int] = {}
+    for container in spec.init_containers(pod):
+        asked = _asked(container)
+        if spec.is_sidecar(container):
+            _add(sidecars, asked)
+            _raise(peak, sidecars)
+        else:
+            together = dict(sidecars)
+            _add(together, asked)
+            _raise(peak, together)
+    _add(total, sidecars)
+    _raise(total, peak)
+    if stated:
+        total |= _asked({"resources": stated})
+    _add(total, {name: _amount(name, value) for name, value in (pod["spec"].get("overhead") or {}).items()})
+    return total
+
+
+def _asked(container: Obj) -> dict[str, int]:
+    resources = container.get("resources") or {}
+    stated = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+    return {name: _amount(name, value) for name, value in stated.items()}
+
+
+def _amount(name: str, value: Any) -> int:
+    return quantity.milli(str(value)) if name == "cpu" else quantity.value(str(value))
+
+
+def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + value
+
+
+def _raise(total: dict[str, int], floor: Mapping[str, int]) -> None:
+    for name, value in floor.items():
+        total[name] = max(total.get(name, 0), value)
+
+
+def _resources(pod: Obj, others: list[Obj], allocatable: Mapping[str, str]) -> Refusal | None:
+    if not allocatable:
+        return None
+    limit = int(allocatable.get("pods") or 0)
+    if len(others) + 1 > limit:
+        return (
+            "OutOfpods",
+            f"Node didn't have enough resource: pods, requested: 1, used: {len(others)}, capacity: {limit}",
+        )
+    used: dict[str, int] = {}
+    for other in others:
+        _add(used, requests(other))
+    for name, wanted in requests(pod).items():
+        have = _amount(name, allocatable[name]) if name in allocatable else 0
+        if wanted > 0 and wanted + used.get(name, 0) > have:
+            numbers = f"requested: {wanted}, used: {used.get(name, 0)}, capacity: {have}"
+            return f"OutOf{name}", f"Node didn't have enough resource: {name}, {numbers}"
+    return None
