@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from typing import Any
 
@@ -174,7 +173,7 @@ class Kubelet:
 def _runtime(config: KubeletConfig) -> Runtime:
     endpoint = config.runtime_endpoint
     path = endpoint.removeprefix("unix://")
-    identity = hashlib.sha256(f"{config.node_name} {config.root_dir}".encode()).hexdigest()[:12]
+    # the label by which this node's containers are known on an engine that others use too
     return DockerRuntime(
-        path, kubelet=identity, pause_image=config.infra_image, cluster_cidr=config.cluster_cidr, mtu=config.mtu
+        path, kubelet=str(config.root_dir), pause_image=config.infra_image, cluster_cidr=config.cluster_cidr, mtu=config.mtu
     )

@@ -11,7 +11,7 @@ from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import Layout
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec
 
-CLUSTER_LABEL = "pocketkube.io/root-dir"  # the kubelet puts its --root-dir on every container it makes
+CLUSTER_LABEL = "pocketkube.io/kubelet"  # every container says whose it is: the kubelet's --root-dir
 
 
 def sockets(layout: Layout, spec: ClusterSpec) -> list[str]:
