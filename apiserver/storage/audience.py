@@ -13,12 +13,15 @@ A change of prod/web, labelled app=web, from node n1 to n2, looks at exactly the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from apiserver.storage.entries import Entries
 from apiserver.storage.entry import Entry, Query
 from apiserver.storage.history import Event
 from apiserver.storage.watcher import Format, Watcher, frame
+
+log = logging.getLogger(__name__)
 
 Group = tuple[str, ...]
 
@@ -79,14 +82,22 @@ class Audience:
         frames: dict[tuple[Format, str], bytes] = {}
         for name in self._touched(event):
             for watcher in list(self._groups.get(name, ())):
-                event_type = event.type if watcher.selects is None else event.seen_by(watcher.selects)
-                if not event_type:
-                    continue
-                data = frames.get((watcher.format, event_type))
-                if data is None:
-                    data = frame(event_type, watcher.format.encode(event.subject(event_type)))
-                    frames[watcher.format, event_type] = data
-                watcher.push(data)
+                try:
+                    self._tell_one(watcher, event, frames)
+                except Exception:  # of a selector or a format: it must not stop the stream for everyone else
+                    log.exception("a watcher cannot be told of %s and is closed", event.key)
+                    watcher.close()
+
+    @staticmethod
+    def _tell_one(watcher: Watcher, event: Event, frames: dict[tuple[Format, str], bytes]) -> None:
+        event_type = event.type if watcher.selects is None else event.seen_by(watcher.selects)
+        if not event_type:
+            return
+        data = frames.get((watcher.format, event_type))
+        if data is None:
+            data = frame(event_type, watcher.format.encode(event.subject(event_type)))
+            frames[watcher.format, event_type] = data
+        watcher.push(data)
 
     def bookmark(self, revision: int) -> None:
         """A BOOKMARK to every watcher that wants them."""
@@ -101,12 +112,11 @@ class Audience:
 
     def _touched(self, event: Event) -> Iterator[Group]:
         states = [entry for entry in (event.previous, event.entry) if entry is not None]
-        key, namespace = states[0].key, states[0].namespace
         yield ("all",)
-        if namespace:
+        if namespace := states[0].namespace:
             yield ("namespace", namespace)
         if self._by_kind["name"]:
-            yield ("name", key)
+            yield ("name", event.key)
         if self._by_kind["label"]:
             yield from {("label", *pair) for entry in states for pair in entry.labels.items()}
         if self._by_kind["field"]:

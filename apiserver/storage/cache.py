@@ -55,6 +55,7 @@ BOOKMARK_SECONDS = 60.0
 PAGE = 1000
 SLICE = 200  # changes applied before other tasks get a turn
 OFFERS_KEPT = 1024
+OWN_KEPT = 4096
 
 
 class Late(NamedTuple):
@@ -76,6 +77,9 @@ class WatchCache:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # heap of (revision, order, future)
         self._order = itertools.count()
         self._ready = asyncio.Event()
+        self._own: dict[int, Change] = {}  # acknowledged writes of this process by revision, not yet applied
+        self._scheduled = False
+        store.acknowledged = self._acknowledged
 
     @property
     def revision(self) -> int:
@@ -206,6 +210,7 @@ class WatchCache:
         for resource, entries in found.items():
             if self._resources.get(resource.prefix) is resource:
                 resource.load(entries, revision=revision)
+        tasks.settle()
         self._ready.set()
         for resource in self._resources.values():
             if resource not in found:  # registered while the pages came
@@ -249,23 +254,51 @@ class WatchCache:
             resource = self._resources.get(key[: key.find("/", at) + 1])
         return resource
 
+    def _acknowledged(self, change: Change) -> None:
+        if change.revision <= self._position.revision or not self._ready.is_set():
+            return
+        self._own[change.revision] = change
+        if not self._scheduled:  # the writer first has its turn to offer the object
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._apply_own)
+
+    def _apply_own(self) -> None:
+        """Apply acknowledged writes as far as they continue the revision; later ones wait for the stream to fill the gap."""
+        self._scheduled = False
+        start = revision = self._position.revision
+        while (change := self._own.pop(revision + 1, None)) is not None:
+            self._route(change)
+            revision += 1
+        if revision > start:
+            self._advance(revision)
+
     async def _apply(self, batch: Batch) -> None:
         done, last = 0, self._position.revision
         for change in batch.changes:
+            if change.revision <= self._position.revision:
+                continue
             if done >= SLICE and change.revision > last:
                 self._advance(last)
                 await asyncio.sleep(0)
                 done = 0
             last = change.revision
             done += 1
-            resource = self._resource_of(change.key)
-            if resource is None:
-                continue
-            if (late := self._late.get(resource.prefix)) is not None:
-                late.changes.append(change)
-            else:
-                self._apply_change(resource, change)
-        self._advance(batch.revision)
+            self._route(change)
+        if batch.revision > self._position.revision:
+            self._advance(batch.revision)
+        if self._own:
+            keep = len(self._own) <= OWN_KEPT  # otherwise the stream brings them in its time
+            self._own = {at: change for at, change in self._own.items() if keep and at > self._position.revision}
+            self._apply_own()
+
+    def _route(self, change: Change) -> None:
+        resource = self._resource_of(change.key)
+        if resource is None:
+            return
+        if (late := self._late.get(resource.prefix)) is not None:
+            late.changes.append(change)
+        else:
+            self._apply_change(resource, change)
 
     def _apply_change(self, resource: ResourceCache, change: Change) -> None:
         if change.revision <= resource.loaded:
@@ -293,6 +326,7 @@ class WatchCache:
 
     def _lose(self) -> None:
         self._ready.clear()
+        self._own.clear()
         for late in self._late.values():
             late.task.cancel()
         self._late.clear()

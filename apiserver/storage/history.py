@@ -29,6 +29,11 @@ class Event:
         self._last: Entry | None = None
 
     @property
+    def key(self) -> str:
+        entry = self.entry or self.previous
+        return entry.key if entry else ""
+
+    @property
     def last(self) -> Entry:
         """The object before this change, at this change's revision: what DELETED carries."""
         if self._last is None:

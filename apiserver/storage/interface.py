@@ -6,7 +6,7 @@ the revision of the key is the resourceVersion.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,7 +90,15 @@ class Batch:
     revision: int
 
 
+def ignore(change: Change) -> None:
+    """What a store does with its own writes until someone wants to know."""
+
+
 class Store(Protocol):
+    acknowledged: Callable[[Change], None]
+    """Told of each write made through this very store, before the writer is: all that is known of its revision, since a
+    write changes one key and a revision is one write. Set by the watch cache; `ignore` until then."""
+
     async def get(self, key: str) -> Stored | None: ...
 
     async def list(self, prefix: str, *, limit: int = 0, start: str = "", revision: int = 0) -> Page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from bisect import bisect_left, insort
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from apiserver.storage.interface import (
     Batch,
@@ -17,6 +17,7 @@ from apiserver.storage.interface import (
     Page,
     RevisionMismatch,
     Stored,
+    ignore,
 )
 
 
@@ -24,6 +25,7 @@ class MemoryStore:
     """Every change of every key since the last compaction is kept, in order; one change a revision."""
 
     def __init__(self) -> None:
+        self.acknowledged: Callable[[Change], None] = ignore
         self._revision = 1
         self._compacted = 0  # reads and watches below are gone
         self._keys: list[str] = []
@@ -60,15 +62,19 @@ class MemoryStore:
     async def create(self, key: str, value: bytes, *, ttl_seconds: int = 0) -> int:
         if key in self._now:
             raise KeyExists(key)
-        return self._put(key, value, ttl_seconds)
+        return self._acknowledge(self._put(key, value, ttl_seconds))
 
     async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
         self._expect(key, revision)
-        return self._put(key, value, ttl_seconds)
+        return self._acknowledge(self._put(key, value, ttl_seconds))
 
     async def delete(self, key: str, *, revision: int) -> int:
         self._expect(key, revision)
-        return self._remove(key)
+        return self._acknowledge(self._remove(key))
+
+    def _acknowledge(self, change: Change) -> int:
+        self.acknowledged(_without_previous(change))
+        return change.revision
 
     def _expect(self, key: str, revision: int) -> None:
         current = self._now.get(key)
@@ -77,7 +83,7 @@ class MemoryStore:
         if current.revision != revision:
             raise RevisionMismatch(current)
 
-    def _put(self, key: str, value: bytes, ttl_seconds: int) -> int:
+    def _put(self, key: str, value: bytes, ttl_seconds: int) -> Change:
         previous = self._now.get(key)
         revision = self._revision + 1
         if previous is None:
@@ -87,18 +93,18 @@ class MemoryStore:
         self._expire_after(key, ttl_seconds)
         return self._append(Change(key, value, revision, deleted=False, previous=previous))
 
-    def _remove(self, key: str) -> int:
+    def _remove(self, key: str) -> Change:
         self._expire_after(key, 0)
         previous = self._now.pop(key)
         del self._keys[bisect_left(self._keys, key)]
         return self._append(Change(key, b"", self._revision + 1, deleted=True, previous=previous))
 
-    def _append(self, change: Change) -> int:
+    def _append(self, change: Change) -> Change:
         self._revision = change.revision
         self._changes.append(change)
         self._changed.set()
         self._changed = asyncio.Event()
-        return change.revision
+        return change
 
     def _expire_after(self, key: str, seconds: int) -> None:
         """Remove the key after that long (0: never); replaces what was set before, as a new lease does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from apiserver.storage.entry import EVERYTHING, NO_LABELS, Entry, Query
 from apiserver.storage.history import Event, History
 from apiserver.storage.interface import Compacted, FutureRevision
 from apiserver.storage.watcher import Format, Json, Watcher, frame
+
+log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
 Getter = Callable[[Obj], str]
@@ -152,12 +155,19 @@ class ResourceCache:
             data,
             revision=revision,
             labels=parsed["metadata"].get("labels") or NO_LABELS,
-            fields=tuple([getter(parsed) for getter in self._getters]),
+            fields=self._values(key, parsed),
             pinned=self._pinned,
         )
         if obj is not None:
             entry.keep(obj)
         return entry
+
+    def _values(self, key: str, obj: Obj) -> tuple[str, ...]:
+        try:
+            return tuple([getter(obj) for getter in self._getters])
+        except Exception:  # a getter that trips over an odd object must not hide the object
+            log.exception("the selectable fields of %s cannot be read", key)
+            return ("",) * len(self._getters)
 
     def load(self, entries: Iterable[Entry], *, revision: int) -> None:
         """Start from the entries as they were at `revision`."""

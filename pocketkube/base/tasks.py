@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -73,6 +74,8 @@ def main(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     """
     import uvloop
 
+    gc.set_threshold(50_000, 20, 50)  # cycles are rare here, and a pass over a large heap stops everything
+
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -83,12 +86,18 @@ def main(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
-    except SystemExit:
-        raise
+    except OSError as failure:  # a port in use, a file that is not there: the words say it all
+        log.critical("stopped: %s", failure, exc_info=failure if log.isEnabledFor(logging.DEBUG) else None)
+        return 1
     except Exception as failure:
         log.critical("stopped by an error: %s", failure, exc_info=failure)
         return 1
     return 0
+
+
+def settle() -> None:
+    """Call when a process has loaded what it will keep: the garbage collector leaves all of that alone from now on."""
+    gc.freeze()
 
 
 def _on_signal(number: int, stop: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ values carry what no other request writes (a uid, a resourceVersion that it was 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import etcd3.etcdrpc as rpc
@@ -27,6 +27,7 @@ from apiserver.storage.etcd.leases import Leases
 from apiserver.storage.etcd.revisions import Revisions
 from apiserver.storage.interface import (
     Batch,
+    Change,
     Compacted,
     FutureRevision,
     KeyExists,
@@ -35,6 +36,7 @@ from apiserver.storage.interface import (
     RevisionMismatch,
     Stored,
     StoreUnavailable,
+    ignore,
 )
 
 __all__ = ["Compactor", "EtcdStore", "Tls"]
@@ -46,6 +48,7 @@ class EtcdStore:
     """`endpoints`: URLs of the members ("https://10.0.0.1:2379"). Connects when first used."""
 
     def __init__(self, endpoints: Sequence[str], *, tls: Tls | None = None) -> None:
+        self.acknowledged: Callable[[Change], None] = ignore
         self._connection = Connection(endpoints, tls)
         self._leases = Leases(self._connection)
         self._revisions = Revisions(self._fetch_revision)
@@ -104,7 +107,7 @@ class EtcdStore:
             return await self.create(key, value, ttl_seconds=ttl_seconds)
         if not answer.succeeded:
             raise KeyExists(key)
-        return int(answer.header.revision)
+        return self._acknowledge(key, value, answer)
 
     async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
         request = _transaction(key, revision, await self._put(key, value, ttl_seconds))
@@ -114,7 +117,7 @@ class EtcdStore:
             self._leases.forget()
             return await self.update(key, value, revision=revision, ttl_seconds=ttl_seconds)
         if answer.succeeded:
-            return int(answer.header.revision)
+            return self._acknowledge(key, value, answer)
         current = _found(answer)
         if lost is not None:
             return await self._updated(value, revision, current, lost)
@@ -125,12 +128,19 @@ class EtcdStore:
     async def delete(self, key: str, *, revision: int) -> int:
         operation = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key.encode()))
         answer, lost = await self._compared(_transaction(key, revision, operation))
-        current = None if answer.succeeded else _found(answer)
+        if answer.succeeded:
+            return self._acknowledge(key, b"", answer)
+        current = _found(answer)
         if current is not None:
             raise RevisionMismatch(current)
-        if not answer.succeeded and lost is None:
+        if lost is None:
             raise KeyMissing(key)
         return int(answer.header.revision)
+
+    def _acknowledge(self, key: str, value: bytes, answer: Any) -> int:
+        revision = int(answer.header.revision)
+        self.acknowledged(Change(key, value, revision, deleted=not value, previous=None))
+        return revision
 
     async def _put(self, key: str, value: bytes, ttl_seconds: int) -> Any:
         lease = await self._leases.lease(ttl_seconds) if ttl_seconds else 0

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from apiserver.storage.cache import EVERYTHING, Entry, Query, ResourceCache, WatchCache, Watcher
-from apiserver.storage.interface import Batch, Compacted, FutureRevision, Store, StoreUnavailable
+from apiserver.storage.interface import Batch, Change, Compacted, FutureRevision, Store, StoreUnavailable
 from apiserver.storage.memory import MemoryStore
 from apiserver.storage.watcher import QUEUE_LIMIT
 from pocketkube.base.clock import FakeClock
@@ -349,3 +349,82 @@ async def test_a_gap_in_the_stream_loads_everything_again() -> None:
         assert names(pods.entries()) == ["default/meanwhile"]
         with pytest.raises(Compacted):
             pods.watch(after=1)
+
+
+class Silent(MemoryStore):
+    """A store whose stream says nothing until `speak`, so that what is known is known from acknowledgements alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.speak = asyncio.Event()
+
+    async def watch(self, prefix: str, *, after: int, previous: bool = False) -> AsyncIterator[Batch]:
+        await self.speak.wait()
+        async for batch in super().watch(prefix, after=after, previous=previous):
+            yield batch
+
+
+async def test_own_writes_are_seen_before_the_stream_brings_them() -> None:
+    store = Silent()
+    cache = WatchCache(store)
+    pods = register(cache)
+    async with running(cache):
+        watcher = pods.watch()
+        first = await store.create(PODS + "default/a", pod_bytes("a"))
+        second = await store.update(PODS + "default/a", pod_bytes("a", v="2"), revision=first)
+        third = await store.delete(PODS + "default/a", revision=second)
+        assert await cache.wait_fresh(third) == third
+        expected = [("ADDED", "a", first), ("MODIFIED", "a", second), ("DELETED", "a", third)]
+        assert await read(watcher, 3) == expected
+        store.speak.set()
+        last = await store.create(PODS + "default/b", pod_bytes("b"))
+        assert await read(watcher, 1) == [("ADDED", "b", last)]
+
+
+async def test_own_writes_behind_a_gap_wait_for_the_stream() -> None:
+    store = Silent()
+    cache = WatchCache(store)
+    pods = register(cache)
+    async with running(cache):
+        told: list[Change] = []
+        tell = store.acknowledged
+        watcher = pods.watch()
+        store.acknowledged = told.append  # another process writes
+        await store.create(PODS + "default/theirs", pod_bytes("theirs"))
+        store.acknowledged = tell
+        ours = await store.create(PODS + "default/ours", pod_bytes("ours"))
+        with pytest.raises(FutureRevision):
+            await cache.wait_fresh(ours, timeout=0.01)
+        store.speak.set()
+        await cache.wait_fresh(ours)
+        assert await read(watcher, 2) == [("ADDED", "theirs", ours - 1), ("ADDED", "ours", ours)]
+
+
+async def test_acknowledgements_out_of_order() -> None:
+    store = Silent()
+    cache = WatchCache(store)
+    pods = register(cache)
+    async with running(cache):
+        told: list[Change] = []
+        tell = store.acknowledged
+        store.acknowledged = told.append
+        for name in "abc":
+            last = await store.create(f"{PODS}default/{name}", pod_bytes(name))
+        for change in (told[2], told[1], told[0]):
+            tell(change)
+            await asyncio.sleep(0)
+        assert await cache.wait_fresh(last, timeout=1) == last
+        assert names(pods.entries()) == ["default/a", "default/b", "default/c"]
+
+
+async def test_a_watcher_that_fails_is_closed_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+    cache = WatchCache(store)
+    pods = register(cache)
+    async with running(cache):
+        bad = pods.watch(Query(match=lambda entry: bool(entry.obj["no such member"])))
+        good = pods.watch()
+        revision = await store.create(PODS + "default/a", pod_bytes("a"))
+        assert await read(good, 1) == [("ADDED", "a", revision)]
+        assert await bad.next() == []
+    assert "no such member" in caplog.text
