@@ -29,6 +29,13 @@ def controller_reference(owner: Obj, resource: Resource) -> Obj:
     }
 
 
+def selects_own(selector: Selector, template: Obj | None) -> bool:
+    """The selector matches what the template makes. The API server sees to it; where it does not, an owner would never
+    recognize its own children and make more of them without end."""
+    labels = ((template or {}).get("metadata") or {}).get("labels") or {}
+    return not selector.empty and selector.matches(labels)
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """A candidate is in at most one of the three."""

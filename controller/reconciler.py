@@ -60,7 +60,7 @@ class Reconciler:
     async def _process(self, key: str) -> None:
         try:
             again = await self._reconcile(key)
-        except errors.Conflict as error:  # a stale cache: the newer object is on its way
+        except (errors.Conflict, errors.AlreadyExists) as error:  # a stale cache: the newer object is on its way
             log.debug("%s: %s: %s", self.name, key, error)
         except (errors.StatusError, httpx.HTTPError) as error:
             log.warning("%s: %s: %s: %s", self.name, key, type(error).__name__, error)

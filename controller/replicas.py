@@ -14,8 +14,8 @@ from controller import conditions
 from controller.children import ChildWatch
 from controller.context import Context, Run
 from controller.expectations import Expectations
-from controller.ownership import claim
-from controller.pod_control import PodControl, pod_from_template
+from controller.ownership import claim, selects_own
+from controller.pod_control import PodControl, namespace_ending, pod_from_template
 from controller.pods import (
     crowd_by_node,
     deletion_order,
@@ -138,13 +138,16 @@ class ReplicaLoop:
         if owner is None:
             self._expectations.forget(key)
             return None
+        selector = self._flavour.selector(owner)
+        if not selects_own(selector, owner["spec"].get("template")):
+            return None
         pods = await claim(
             self._context,
             self._pods,
             PODS,
             owner=owner,
             owner_resource=self._resource,
-            selector=self._flavour.selector(owner),
+            selector=selector,
         )
         now = self._context.clock.now()
         failure: Exception | None = None
@@ -152,6 +155,8 @@ class ReplicaLoop:
         if self._expectations.satisfied(key) and not is_deleting(owner):
             decided = plan(owner, pods, self._related(owner, pods), now)
             failure = await self._act(key, owner, decided)
+        if failure is not None and namespace_ending(failure):
+            return None
         status = status_of(owner, pods, failure, decided.create, now)
         if self._flavour.counts_terminating:
             status["terminatingReplicas"] = sum(map(is_terminating, pods))

@@ -17,7 +17,8 @@ from pocketkube.client.resources import Resource
 
 Obj = dict[str, Any]
 
-HASH_LABEL = "controller-revision-hash"
+POD_LABEL = "controller-revision-hash"  # on pods: which revision they are of
+SET_HASH_LABEL = "controller.kubernetes.io/hash"  # on revisions of a StatefulSet; a DaemonSet's carry POD_LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,15 @@ def in_order(revisions: Sequence[Obj]) -> list[Obj]:
     )
 
 
-def new_revision(owner: Obj, resource: Resource, *, number: int, labels: Obj, collisions: int | None) -> Obj:
+def new_revision(
+    owner: Obj, resource: Resource, *, number: int, labels: Obj, collisions: int | None, hash_label: str
+) -> Obj:
     data = data_of(owner)
     digest = hash_of(data, collisions)
     metadata: Obj = {
         "name": f"{owner['metadata']['name'][:223]}-{digest}",
         "namespace": owner["metadata"]["namespace"],
-        "labels": {**labels, HASH_LABEL: digest},
+        "labels": {**labels, hash_label: digest},
         "ownerReferences": [controller_reference(owner, resource)],
     }
     if notes := owner["metadata"].get("annotations"):
@@ -89,7 +92,9 @@ def new_revision(owner: Obj, resource: Resource, *, number: int, labels: Obj, co
     }
 
 
-def plan(owner: Obj, resource: Resource, existing: Sequence[Obj], *, current: str, labels: Obj) -> Revisions:
+def plan(
+    owner: Obj, resource: Resource, existing: Sequence[Obj], *, current: str, labels: Obj, hash_label: str
+) -> Revisions:
     """`existing` are the owner's revisions, `current` the name in its status ("" at first)."""
     ordered = in_order(existing)
     wanted = _pruned(data_of(owner))
@@ -103,7 +108,9 @@ def plan(owner: Obj, resource: Resource, existing: Sequence[Obj], *, current: st
         ordered = [r for r in ordered if r is not equal[-1]] + [update]
     else:
         collisions = (owner.get("status") or {}).get("collisionCount")
-        update = create = new_revision(owner, resource, number=number, labels=labels, collisions=collisions)
+        update = create = new_revision(
+            owner, resource, number=number, labels=labels, collisions=collisions, hash_label=hash_label
+        )
         ordered.append(update)
     found = next((r for r in ordered if r["metadata"]["name"] == current), update)
     return Revisions(found, update, tuple(ordered), create, renumber)

@@ -11,8 +11,8 @@ from controller.context import Context, Run
 from controller.expectations import Expectations
 from controller.loops.job.plan import Plan, Record, finished, plan
 from controller.loops.job.pods import FINALIZER, is_tracked
-from controller.ownership import claim
-from controller.pod_control import PodControl
+from controller.ownership import claim, selects_own
+from controller.pod_control import PodControl, namespace_ending
 from controller.reconciler import Reconciler
 from pocketkube.api.meta import errors
 from pocketkube.api.meta.objects import controller_of
@@ -111,6 +111,8 @@ class JobLoop:
         job = self._newest(key)
         if job is None or job["spec"].get("managedBy", MANAGER) != MANAGER:
             return None
+        if not selects_own(_selector(job), job["spec"]["template"]):
+            return None
         owned = await claim(
             self._context,
             self._pods,
@@ -155,7 +157,7 @@ class JobLoop:
             for type, reason, message in decided.events:
                 self._context.event(JOBS, job, type, reason, message)
         await self._release(key, decided.release)
-        if failure is not None:
+        if failure is not None and not namespace_ending(failure):
             raise failure
 
     async def _create(self, key: str, job: Obj, pods: list[Obj]) -> Exception | None:

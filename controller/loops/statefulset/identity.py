@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from controller.pod_control import pod_from_template
-from controller.revisions import HASH_LABEL
+from controller.revisions import POD_LABEL
 from pocketkube.client.resources import STATEFULSETS
 
 Obj = dict[str, Any]
@@ -36,7 +36,7 @@ def ordinal_of(stateful_set: Obj, pod: Obj) -> int | None:
 
 
 def revision_of(pod: Obj) -> str:
-    return str((pod["metadata"].get("labels") or {}).get(HASH_LABEL, ""))
+    return str((pod["metadata"].get("labels") or {}).get(POD_LABEL, ""))
 
 
 def claim_name(stateful_set: Obj, template: Obj, ordinal: int) -> str:
@@ -50,7 +50,7 @@ def new_pod(stateful_set: Obj, template: Obj, revision: str, ordinal: int) -> Ob
     metadata = pod["metadata"]
     del metadata["generateName"]
     metadata["name"] = name
-    metadata["labels"] |= {HASH_LABEL: revision, POD_NAME: name, POD_INDEX: str(ordinal)}
+    metadata["labels"] |= {POD_LABEL: revision, POD_NAME: name, POD_INDEX: str(ordinal)}
     spec = {**pod["spec"], "hostname": name, "volumes": _volumes(stateful_set, pod["spec"], ordinal)}
     if service := stateful_set["spec"].get("serviceName"):
         spec["subdomain"] = service

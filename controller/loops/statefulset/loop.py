@@ -11,7 +11,7 @@ from controller.context import Context, Run
 from controller.loops.statefulset import claims
 from controller.loops.statefulset.identity import new_claims, ordinal_of, ordinals
 from controller.loops.statefulset.plan import Plan, live_revisions, plan
-from controller.ownership import candidates, claim
+from controller.ownership import candidates, claim, selects_own
 from controller.pod_control import namespace_ending
 from controller.reconciler import Reconciler
 from controller.revision_control import RevisionControl
@@ -53,11 +53,15 @@ class StatefulSetLoop:
         if stateful_set is None:
             return None
         selector = _selector(stateful_set)
+        if not selects_own(selector, stateful_set["spec"].get("template")):
+            return None
         pods = await self._claim(stateful_set, selector)
         existing = await self._history.owned(stateful_set, selector)
         labels = (stateful_set["spec"]["template"].get("metadata") or {}).get("labels") or {}
         current = (stateful_set.get("status") or {}).get("currentRevision", "")
-        found = history.plan(stateful_set, STATEFULSETS, existing, current=current, labels=labels)
+        found = history.plan(
+            stateful_set, STATEFULSETS, existing, current=current, labels=labels, hash_label=history.SET_HASH_LABEL
+        )
         await self._history.save(stateful_set, found)
         decided = plan(stateful_set, pods, found, self._context.clock.now())
         try:
