@@ -19,6 +19,7 @@ from apiserver.chain import Application
 from apiserver.kubelets import Kubelets
 from apiserver.options import Options
 from apiserver.registry.cluster import RegistryCluster
+from apiserver.registry.crds import Definitions
 from apiserver.registry.registry import Registry
 from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
@@ -91,6 +92,7 @@ class Server:
         return {
             "watch cache": self.registry.cache.run(),
             "compaction": self.store.compactor().run(),
+            "custom resource definitions": Definitions(self.registry, self.cluster).run(),
             "bootstrap": bootstrap.run(self.api, self.cluster, port=self.flags.secure_port),
             "serving": self._serve(stop),
         }
@@ -121,7 +123,9 @@ async def run(flags: Options, stop: asyncio.Event) -> None:
         serving_task = running.pop("serving")
         beside = asyncio.create_task(tasks.run_tasks(running), name="beside")
         try:
-            await asyncio.wait((beside, asyncio.create_task(serving_task, name="serving")), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (beside, asyncio.create_task(serving_task, name="serving")), return_when=asyncio.FIRST_COMPLETED
+            )
             if beside.done():
                 await beside
         finally:
@@ -149,7 +153,8 @@ def _request_header(flags: Options) -> RequestHeader | None:
 
 def own_address(bind: str) -> str:
     """The address to advertise: the one bound, or the one that leads out of this machine."""
-    if not ipaddress.ip_address(bind).is_unspecified:
+    bound = ipaddress.ip_address(bind)
+    if not bound.is_unspecified and not bound.is_loopback:
         return bind
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

@@ -70,7 +70,11 @@ def _namespace(name: str) -> Obj:
 
 def _priority(name: str, value: int) -> Obj:
     critical = "Used for system critical pods that must"
-    words = f"{critical} not be moved from their current node." if "node" in name else f"{critical} run in the cluster, but can be moved to another node if necessary."
+    words = (
+        f"{critical} not be moved from their current node."
+        if "node" in name
+        else f"{critical} run in the cluster, but can be moved to another node if necessary."
+    )
     return {
         "kind": "PriorityClass",
         "apiVersion": "scheduling.k8s.io/v1",
@@ -105,7 +109,12 @@ async def _publish_authentication(api: Api, cluster: Cluster) -> None:
         data["requestheader-group-headers"] = orjson.dumps(options.requestheader_group_headers).decode()
         data["requestheader-extra-headers-prefix"] = orjson.dumps(options.requestheader_extra_headers_prefix).decode()
     name = "extension-apiserver-authentication"
-    wanted = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name, "namespace": "kube-system"}, "data": data}
+    wanted = {
+        "kind": "ConfigMap",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": "kube-system"},
+        "data": data,
+    }
     current = cluster.get("", "configmaps", "kube-system", name)
     if current is None:
         await _create(cluster, "", "configmaps", "kube-system", wanted)
@@ -122,6 +131,8 @@ async def _keep_service(api: Api, cluster: Cluster, port: int) -> None:
     """The `kubernetes` service, its endpoints and slice lead to this server."""
     first = str(ipaddress.ip_network(api.registry.service_range, strict=False)[1])
     await _create(cluster, "", "services", "default", _service(first, port))
+    if ipaddress.ip_address(api.options.advertise_address).is_loopback:
+        return  # no pod can reach it there
     await _keep(cluster, "", "endpoints", _endpoints(api.options.advertise_address, port))
     await _keep(cluster, "discovery.k8s.io", "endpointslices", _slice(api.options.advertise_address, port))
 
@@ -180,7 +191,11 @@ def _slice(address: str, port: int) -> Obj:
     return {
         "kind": "EndpointSlice",
         "apiVersion": "discovery.k8s.io/v1",
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
         "addressType": "IPv6" if ":" in address else "IPv4",
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],

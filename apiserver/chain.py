@@ -35,7 +35,9 @@ async def answer_errors(api: Api, following: Next, request: Request) -> Response
         return status_response(errors.ServiceUnavailable("the store is unavailable, try again later", details=details))
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
-        return status_response(errors.InternalError("Internal error occurred: the request failed, see the server's log"))
+        return status_response(
+            errors.InternalError("Internal error occurred: the request failed, see the server's log")
+        )
 
 
 async def find_request_info(api: Api, following: Next, request: Request) -> Response | None:

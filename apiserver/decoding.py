@@ -59,7 +59,9 @@ def decode_object(kind: Kind, value: Any, messages: list[str], writer: Writer) -
 
 def _typed(kind: Kind, value: Any) -> Obj:
     if not isinstance(value, dict):
-        raise errors.BadRequest(f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind")
+        raise errors.BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind"
+        )
     api_version, name = value.get("apiVersion"), value.get("kind")
     if not name and not api_version and value:
         value["kind"], value["apiVersion"] = kind.kind, kind.api_version

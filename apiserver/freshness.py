@@ -66,7 +66,11 @@ def _match_faults(query: Mapping[str, str], watch: bool) -> list[FieldError]:
     path = "resourceVersionMatch"
     if watch:
         if query.get("sendInitialEvents") is None:
-            return [field.forbidden(path, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")]
+            return [
+                field.forbidden(
+                    path, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+                )
+            ]
         return []
     if not version:
         return [field.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided")]
@@ -85,7 +89,11 @@ def _initial_faults(query: Mapping[str, str]) -> list[FieldError]:
         return []
     match = query.get("resourceVersionMatch", "")
     if not match:
-        return [field.forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]
+        return [
+            field.forbidden(
+                "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            )
+        ]
     if match != "NotOlderThan":
         return [field.not_supported("resourceVersionMatch", match, ["NotOlderThan"])]
     return []

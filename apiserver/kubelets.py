@@ -86,7 +86,9 @@ async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamW
             return await asyncio.open_connection(target.host, target.port, ssl=target.context, limit=_HEAD_LIMIT)
     except (OSError, TimeoutError) as failure:
         why = str(failure) or "timed out"
-        raise errors.StatusError(f"error dialing backend: dial tcp {target.authority}: {why}", code=500, reason="InternalError") from None
+        raise errors.StatusError(
+            f"error dialing backend: dial tcp {target.authority}: {why}", code=500, reason="InternalError"
+        ) from None
 
 
 async def tunnel(request: Request, target: Target, path: str) -> bytes | None:
@@ -107,7 +109,13 @@ async def tunnel(request: Request, target: Target, path: str) -> bytes | None:
         finally:
             ours.close()
         return None
-    except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ssl.SSLError) as failure:
+    except (
+        TimeoutError,
+        asyncio.IncompleteReadError,
+        asyncio.LimitOverrunError,
+        ConnectionError,
+        ssl.SSLError,
+    ) as failure:
         raise errors.InternalError(f"error dialing backend: {failure or 'the connection was closed'}") from None
     finally:
         writer.close()
@@ -121,7 +129,9 @@ def _head(request: Request, target: Target, path: str) -> bytes:
 
 async def _refusal(reader: asyncio.StreamReader, head: bytes) -> bytes:
     """The body of an answer that is no upgrade, as far as it comes at once."""
-    length = next((line.split(b":", 1)[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b"")
+    length = next(
+        (line.split(b":", 1)[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b""
+    )
     try:
         async with asyncio.timeout(HEAD_SECONDS):
             return await (reader.readexactly(min(int(length), _HEAD_LIMIT)) if length else reader.read(_HEAD_LIMIT))
@@ -130,7 +140,10 @@ async def _refusal(reader: asyncio.StreamReader, head: bytes) -> bytes:
 
 
 async def _pipe(
-    one_in: asyncio.StreamReader, one_out: asyncio.StreamWriter, two_in: asyncio.StreamReader, two_out: asyncio.StreamWriter
+    one_in: asyncio.StreamReader,
+    one_out: asyncio.StreamWriter,
+    two_in: asyncio.StreamReader,
+    two_out: asyncio.StreamWriter,
 ) -> None:
     """Copy both ways until both sides have ended, or either fails."""
     there = asyncio.create_task(_copy(one_in, two_out), name="tunnel to the kubelet")

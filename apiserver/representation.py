@@ -88,7 +88,9 @@ def respond(
     """A value as JSON or YAML. `data`: its JSON bytes, where they are ready."""
     form = form or form_of(request)
     if form.yaml:
-        return Response(to_yaml(value if value is not None else orjson.loads(data or b"")), status=status, content_type=YAML)
+        return Response(
+            to_yaml(value if value is not None else orjson.loads(data or b"")), status=status, content_type=YAML
+        )
     if wants_pretty(request):
         body = orjson.dumps(value if value is not None else orjson.loads(data or b""), option=orjson.OPT_INDENT_2)
         return Response(body + b"\n", status=status)
@@ -112,7 +114,14 @@ def respond_object(
         return Response(data, status=status)
     value = obj if obj is not None else orjson.loads(data)
     if form.shape == "Table":
-        value = table(request, resource, [value], form=form, clock=clock, list_meta={"resourceVersion": value["metadata"].get("resourceVersion", "")})
+        value = table(
+            request,
+            resource,
+            [value],
+            form=form,
+            clock=clock,
+            list_meta={"resourceVersion": value["metadata"].get("resourceVersion", "")},
+        )
     elif form.shape:
         value = partial(value, form.version)
     return respond(request, value, status=status, form=form)
@@ -206,5 +215,7 @@ class TableFormat:
     def bookmark(self, revision: int, *, initial_end: bool) -> bytes:
         made = orjson.loads(self._table([], {"resourceVersion": str(revision)}))
         json = Json(self._resource.api_version, self._resource.kind.kind)
-        made["rows"] = [{"cells": [], "object": partial(orjson.loads(json.bookmark(revision, initial_end=initial_end)))}]
+        made["rows"] = [
+            {"cells": [], "object": partial(orjson.loads(json.bookmark(revision, initial_end=initial_end)))}
+        ]
         return orjson.dumps(made)

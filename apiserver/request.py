@@ -74,7 +74,19 @@ _NO_QUERY: Mapping[str, str] = {}
 class Request:
     """One HTTP request. `info`, `user` and `resource` are filled by the chain before a handler runs."""
 
-    __slots__ = ("_headers", "_query", "info", "method", "path", "receive", "resource", "scope", "send", "user", "warnings")
+    __slots__ = (
+        "_headers",
+        "_query",
+        "info",
+        "method",
+        "path",
+        "receive",
+        "resource",
+        "scope",
+        "send",
+        "user",
+        "warnings",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send):
         self.scope = scope

@@ -40,7 +40,9 @@ async def handle_collection(api: Api, request: Request, resource: Resource) -> R
 async def _bind(api: Api, request: Request, pods: Resource, writer: Writer, binding: Obj, name: str) -> Response:
     _check(binding, name)
     namespace = request.info.namespace
-    asked = AdmissionRequest("CREATE", pods.kind, namespace, name, "binding", binding, None, request.user, writer.dry_run)
+    asked = AdmissionRequest(
+        "CREATE", pods.kind, namespace, name, "binding", binding, None, request.user, writer.dry_run
+    )
     await api.registry.admission.mutate(asked)
     await api.registry.admission.validate(asked)
     now = times.rfc3339(api.registry.clock.now())
@@ -78,7 +80,9 @@ def _bound(pod: Obj, entry: Entry, binding: Obj, *, now: str) -> Obj:
     if meta.get("deletionTimestamp"):
         raise errors.conflict("", "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host")
     if pod["spec"].get("nodeName"):
-        raise errors.conflict("", "pods/binding", name, f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"')
+        raise errors.conflict(
+            "", "pods/binding", name, f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+        )
     if pod["spec"].get("schedulingGates"):
         raise errors.conflict("", "pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
     pod["spec"]["nodeName"] = node

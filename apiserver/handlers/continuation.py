@@ -25,7 +25,9 @@ def decode(token: str) -> tuple[int, str]:
     except (ValueError, KeyError, TypeError, binascii.Error):
         raise errors.BadRequest("continue key is not valid: illegal base64 data or encoding") from None
     if version != "meta.k8s.io/v1" or (revision <= 0 and revision != INCONSISTENT):
-        raise errors.BadRequest(f"continue key is not valid: incorrect encoded start resourceVersion or version {version}")
+        raise errors.BadRequest(
+            f"continue key is not valid: incorrect encoded start resourceVersion or version {version}"
+        )
     if start.startswith("/") or ".." in start.split("/"):
         raise errors.BadRequest("continue key is not valid: invalid path traversal")
     return revision, start

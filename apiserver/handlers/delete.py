@@ -84,7 +84,9 @@ def _check(options: Obj) -> None:
             found.append(field.not_supported("dryRun", value, ["All"]))
     grace = options.get("gracePeriodSeconds")
     if grace is not None and not isinstance(grace, int):
-        raise errors.BadRequest("json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
+        raise errors.BadRequest(
+            "json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+        )
     if grace is not None and grace < 0:
         options["gracePeriodSeconds"] = 1
     if found:

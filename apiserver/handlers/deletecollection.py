@@ -30,7 +30,9 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     pending = iter(resource.cache.entries(query))
     await asyncio.gather(*(_delete_all(api, resource, writer, options, pending) for _ in range(_AT_ONCE)))
     details = {"kind": resource.plural} | ({"group": resource.group} if resource.group else {})
-    return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+    return json_response(
+        {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+    )
 
 
 async def _delete_all(

@@ -19,7 +19,15 @@ from pocketkube.api.meta import errors
 Obj = dict[str, Any]
 
 _AGGREGATED = "apidiscovery.k8s.io"
-_ORDER = ("apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch")
+_ORDER = (
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+)
 
 
 class Discovery:
@@ -38,7 +46,10 @@ class Discovery:
     def named_groups(self) -> list[str]:
         """Every group but the core one: upstream's own first, then by name."""
         names = [group for group in self.groups if group]
-        return sorted(names, key=lambda g: (_ORDER.index(g) if g in _ORDER else len(_ORDER), "." in g and not g.endswith(".k8s.io"), g))
+        return sorted(
+            names,
+            key=lambda g: (_ORDER.index(g) if g in _ORDER else len(_ORDER), "." in g and not g.endswith(".k8s.io"), g),
+        )
 
     def group(self, name: str) -> Obj | None:
         """APIGroup without its kind."""
@@ -61,7 +72,12 @@ class Discovery:
         if made is None:
             names = [""] if core else self.named_groups()
             items = [_group_discovery(name, self.groups.get(name, {})) for name in names]
-            value = {"kind": "APIGroupDiscoveryList", "apiVersion": f"{_AGGREGATED}/{version}", "metadata": {}, "items": items}
+            value = {
+                "kind": "APIGroupDiscoveryList",
+                "apiVersion": f"{_AGGREGATED}/{version}",
+                "metadata": {},
+                "items": items,
+            }
             data = orjson.dumps(value)
             etag = b'"%b"' % hashlib.sha512(data).hexdigest().upper().encode()
             made = self._aggregated[core, version] = (data, etag)

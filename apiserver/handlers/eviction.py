@@ -110,7 +110,12 @@ def _taken(budgets: Resource, entry: Entry, pod: str, now: str) -> Obj:
         raise errors.forbidden("policy", "poddisruptionbudgets", name, "pdb disruptions allowed is negative")
     disrupted = status.setdefault("disruptedPods", {})
     if len(disrupted) > _MOST_DISRUPTED:
-        raise errors.forbidden("policy", "poddisruptionbudgets", name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller")
+        raise errors.forbidden(
+            "policy",
+            "poddisruptionbudgets",
+            name,
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
+        )
     if status.get("disruptionsAllowed", 0) == 0:
         needs, has = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
         raise _too_many(f"The disruption budget {name} needs {needs} healthy pods and has {has} currently")

@@ -32,12 +32,16 @@ async def forward(
     if length:
         sent = [*sent, (b"content-length", length)]
     has_body = bool(length) or bool(request.header(b"transfer-encoding"))
-    made = client.build_request(request.method, target.url(path), headers=sent, content=_body(request) if has_body else None)
+    made = client.build_request(
+        request.method, target.url(path), headers=sent, content=_body(request) if has_body else None
+    )
     try:
         answer = await client.send(made, stream=True)
     except httpx.HTTPError as failure:
         await client.aclose()
-        raise errors.ServiceUnavailable(f"error trying to reach service: {failure or 'the connection failed'}") from None
+        raise errors.ServiceUnavailable(
+            f"error trying to reach service: {failure or 'the connection failed'}"
+        ) from None
     except BaseException:
         await client.aclose()
         raise

@@ -32,9 +32,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     if params:
         check_options(params, watch=False)
         limit = max(0, request.integer("limit") or 0)
-    query = query_of(
-        resource, info.namespace, labels=info.label_selector, fields=info.field_selector, name=info.name
-    )
+    query = query_of(resource, info.namespace, labels=info.label_selector, fields=info.field_selector, name=info.name)
     if token := params.get("continue"):
         if version not in ("", ANY):
             raise errors.BadRequest("specifying resource version is not allowed when using continue")

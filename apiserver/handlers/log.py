@@ -30,7 +30,9 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response | N
     try:
         if answer.status_code != 200:
             text = (await answer.aread()).decode(errors="replace").strip()
-            raise errors.StatusError(text, code=answer.status_code, reason="NotFound" if answer.status_code == 404 else "BadRequest")
+            raise errors.StatusError(
+                text, code=answer.status_code, reason="NotFound" if answer.status_code == 404 else "BadRequest"
+            )
         if on_disconnect is not None and leave is not None:
             on_disconnect(leave.cancel)
         await forwarding.stream(request, answer, content_type=b"text/plain")

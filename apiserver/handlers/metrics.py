@@ -6,7 +6,9 @@ from apiserver.api import Api
 from apiserver.request import Request, Response
 from pocketkube.base import metrics
 
-objects = metrics.gauge("apiserver_storage_objects", "Stored objects by resource at the time of last check.", ("resource",))
+objects = metrics.gauge(
+    "apiserver_storage_objects", "Stored objects by resource at the time of last check.", ("resource",)
+)
 watchers = metrics.gauge("apiserver_longrunning_requests", "Open watches by resource.", ("verb", "resource"))
 
 

@@ -135,14 +135,16 @@ class _Apply:
         kind, info = self._resource.kind, self._info
         if config.get("kind") != kind.kind or config.get("apiVersion") != kind.api_version:
             got = f"{config.get('apiVersion', '')}, Kind={config.get('kind', '')}"
-            raise errors.BadRequest(f"the object in the patch is {got}, but {kind.api_version}, Kind={kind.kind} is patched")
+            raise errors.BadRequest(
+                f"the object in the patch is {got}, but {kind.api_version}, Kind={kind.kind} is patched"
+            )
         metadata = config.setdefault("metadata", {})
         name = metadata.get("name", info.name)
         if name != info.name:
             raise errors.BadRequest(f"metadata.name does not match the name on the URL ({name} != {info.name})")
         if metadata.get("namespace", info.namespace) != info.namespace:
             raise errors.BadRequest(
-                f"the namespace of the provided object does not match the namespace sent on the request"
+                "the namespace of the provided object does not match the namespace sent on the request"
             )
 
     def _merged(self, live: Obj | None) -> Obj:

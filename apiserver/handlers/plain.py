@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from pocketkube.api.meta import errors
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+log = logging.getLogger(__name__)
 
 Endpoint = Callable[..., Awaitable[Response]]
 
@@ -99,6 +102,9 @@ def _adapted(api: Api, endpoint: Endpoint) -> Any:
             answer = await endpoint(api, request, **http.path_params)
         except errors.StatusError as error:
             answer = status_response(error)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            answer = status_response(errors.InternalError("Internal error occurred: see the server's log"))
         headers = {"content-type": answer.content_type.decode(), "cache-control": "no-cache, private"}
         headers |= {name.decode(): value.decode("latin-1") for name, value in answer.headers or ()}
         return HttpResponse(answer.body, status_code=answer.status, headers=headers)

@@ -20,7 +20,10 @@ from pocketkube.api.meta import errors
 
 Obj = dict[str, Any]
 
-_LINK = re.compile(rb"""((?:href|src|action|longdesc|background|cite|data|formaction|icon|manifest|poster)\s*=\s*["'])(/[^"'/][^"']*|/)""", re.I)
+_LINK = re.compile(
+    rb"""((?:href|src|action|longdesc|background|cite|data|formaction|icon|manifest|poster)\s*=\s*["'])(/[^"'/][^"']*|/)""",
+    re.I,
+)
 
 
 class Address(NamedTuple):

@@ -49,7 +49,9 @@ async def update(api: Api, request: Request, resource: Resource) -> Response:
     scale = decode_object(SCALE, value, messages, writer)
     given = scale["metadata"].get("name")
     if given and given != request.info.name:
-        raise errors.BadRequest(f"the name of the object ({given}) does not match the name on the URL ({request.info.name})")
+        raise errors.BadRequest(
+            f"the name of the object ({given}) does not match the name on the URL ({request.info.name})"
+        )
     return await _write(api, request, resource, writer, lambda _: scale)
 
 

@@ -22,7 +22,9 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response | N
     await _admit(api, request, resource)
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         phase = pod["status"]["phase"]
-        raise errors.BadRequest(f"cannot {info.subresource} into a container in a completed pod; current phase is {phase}")
+        raise errors.BadRequest(
+            f"cannot {info.subresource} into a container in a completed pod; current phase is {phase}"
+        )
     answer = await tunnel(request, node_of(api, pod), path)
     return None if answer is None else refusal(answer)
 
@@ -44,7 +46,9 @@ def _path(request: Request, pod: dict[str, dict[str, str]]) -> str:
 
 async def _admit(api: Api, request: Request, resource: Resource) -> None:
     info = request.info
-    kind = {"exec": "PodExecOptions", "attach": "PodAttachOptions", "portforward": "PodPortForwardOptions"}[info.subresource]
+    kind = {"exec": "PodExecOptions", "attach": "PodAttachOptions", "portforward": "PodPortForwardOptions"}[
+        info.subresource
+    ]
     options = {"kind": kind, "apiVersion": "v1"} | {
         name: request.query_all("command") if name == "command" else value for name, value in request.query.items()
     }
@@ -60,7 +64,9 @@ def refusal(answer: bytes) -> Response:
     head, _, body = answer.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
     code = int(first.split(b" ")[1])
-    kind = next((line.split(b":", 1)[1].strip() for line in lines if line.lower().startswith(b"content-type:")), b"text/plain")
+    kind = next(
+        (line.split(b":", 1)[1].strip() for line in lines if line.lower().startswith(b"content-type:")), b"text/plain"
+    )
     if kind.startswith(b"application/json") or 200 <= code < 300:
         return Response(body, status=code, content_type=kind)
     raise errors.StatusError(

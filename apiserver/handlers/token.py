@@ -84,7 +84,7 @@ def _bound(
     kind, name = reference.get("kind", ""), reference.get("name", "")
     plural = _BINDABLE.get((reference.get("apiVersion") or "v1", kind))
     if plural is None:
-        raise errors.BadRequest(f"cannot bind token for serviceaccount \"{account}\" to object of type {kind!r}")
+        raise errors.BadRequest(f'cannot bind token for serviceaccount "{account}" to object of type {kind!r}')
     entry = api.registry.by_plural("", plural).cache.get("" if plural == "nodes" else namespace, name)
     if entry is None:
         raise errors.not_found("", plural, name)

@@ -83,5 +83,3 @@ def _check_conditional(resource: Resource, obj: Obj, registry: Any, namespace: s
         return
     fault = field.invalid("metadata.resourceVersion", 0, "must be specified for an update")
     raise errors.invalid(kind.group, kind.kind, name, [fault])
-
-

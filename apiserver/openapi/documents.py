@@ -75,7 +75,9 @@ class Documents:
     def _entry(self, key: str) -> Obj:
         """The hash names the content: it is that of the kinds' identity and schemas, without making the document."""
         kinds = self._by_path()[key]
-        text = orjson.dumps([[k.kind, k.plural, sorted(k.verbs), k.schema.raw if k.custom else k.schema.name] for k in kinds])
+        text = orjson.dumps(
+            [[k.kind, k.plural, sorted(k.verbs), k.schema.raw if k.custom else k.schema.name] for k in kinds]
+        )
         return {"serverRelativeURL": f"/openapi/v3/{key}?hash={hashlib.sha512(text).hexdigest().upper()}"}
 
     def v3(self, key: str) -> Document | None:
@@ -162,9 +164,19 @@ def _path_v2(found: list[Operation]) -> Obj:
 def _operation_v2(operation: Operation) -> Obj:
     parameters: list[Obj] = []
     if operation.body:
-        parameters.append({"name": "body", "in": "body", "required": operation.method != "delete", "schema": {"$ref": "#/definitions/" + operation.body}})
+        parameters.append(
+            {
+                "name": "body",
+                "in": "body",
+                "required": operation.method != "delete",
+                "schema": {"$ref": "#/definitions/" + operation.body},
+            }
+        )
     parameters += [{"name": n, "in": "query", "uniqueItems": True, **_FORMATS[t]} for n, t in operation.query]
-    parameters += [{"name": n, "in": "path", "required": True, "uniqueItems": True, "type": "string"} for n in operation.path_parameters]
+    parameters += [
+        {"name": n, "in": "path", "required": True, "uniqueItems": True, "type": "string"}
+        for n in operation.path_parameters
+    ]
     answer: Obj = {"description": "OK"}
     answer["schema"] = {"$ref": "#/definitions/" + operation.answer} if operation.answer else {"type": "string"}
     return {
@@ -180,16 +192,25 @@ def _operation_v2(operation: Operation) -> Obj:
 
 def _path_v3(found: list[Operation]) -> Obj:
     names = found[0].path_parameters if found else ()
-    shared = [{"name": n, "in": "path", "required": True, "schema": {"type": "string", "uniqueItems": True}} for n in names]
-    return {operation.method: _operation_v3(operation) for operation in found} | ({"parameters": shared} if shared else {})
+    shared = [
+        {"name": n, "in": "path", "required": True, "schema": {"type": "string", "uniqueItems": True}} for n in names
+    ]
+    return {operation.method: _operation_v3(operation) for operation in found} | (
+        {"parameters": shared} if shared else {}
+    )
 
 
 def _operation_v3(operation: Operation) -> Obj:
     schema = {"$ref": "#/components/schemas/" + operation.answer} if operation.answer else {"type": "string"}
-    answer = {"description": "OK", "content": {kind: {"schema": schema} for kind in ("application/json", "application/yaml")}}
+    answer = {
+        "description": "OK",
+        "content": {kind: {"schema": schema} for kind in ("application/json", "application/yaml")},
+    }
     made: Obj = {
         "operationId": operation.id,
-        "parameters": [{"name": n, "in": "query", "schema": {**_FORMATS[t], "uniqueItems": True}} for n, t in operation.query],
+        "parameters": [
+            {"name": n, "in": "query", "schema": {**_FORMATS[t], "uniqueItems": True}} for n, t in operation.query
+        ],
         "responses": {**{str(code): answer for code in operation.codes}, "401": {"description": "Unauthorized"}},
         **_extensions(operation),
     }

@@ -18,7 +18,12 @@ _ACTIONS = {
     "delete": ("delete", "delete", "delete"),
     "deletecollection": ("delete", "deletecollection", "delete"),
 }  # verb -> (HTTP method, x-kubernetes-action, first word of the operationId)
-_PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml")
+_PATCHES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+)
 _LIST = (
     ("allowWatchBookmarks", "boolean"), ("continue", "string"), ("fieldSelector", "string"), ("labelSelector", "string"), ("limit", "integer"),
     ("resourceVersion", "string"), ("resourceVersionMatch", "string"), ("sendInitialEvents", "boolean"), ("timeoutSeconds", "integer"), ("watch", "boolean"),
@@ -26,11 +31,21 @@ _LIST = (
 _WRITE = (("dryRun", "string"), ("fieldManager", "string"), ("fieldValidation", "string"))
 _QUERY = {
     "list": _LIST,
-    "deletecollection": (*_LIST, ("dryRun", "string"), ("gracePeriodSeconds", "integer"), ("propagationPolicy", "string")),
+    "deletecollection": (
+        *_LIST,
+        ("dryRun", "string"),
+        ("gracePeriodSeconds", "integer"),
+        ("propagationPolicy", "string"),
+    ),
     "create": _WRITE,
     "update": _WRITE,
     "patch": (*_WRITE, ("force", "boolean")),
-    "delete": (("dryRun", "string"), ("gracePeriodSeconds", "integer"), ("orphanDependents", "boolean"), ("propagationPolicy", "string")),
+    "delete": (
+        ("dryRun", "string"),
+        ("gracePeriodSeconds", "integer"),
+        ("orphanDependents", "boolean"),
+        ("propagationPolicy", "string"),
+    ),
     "get": (),
 }
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
@@ -94,13 +109,17 @@ def _id(kind: Kind, word: str, tail: str, *, collection: bool, namespaced: bool)
 def _operation(kind: Kind, verb: str, parameters: tuple[str, ...], *, suffix: str = "") -> Operation:
     method, action, word = _ACTIONS[verb]
     name = definition(kind)
-    answer = {"list": list_definition(kind), "delete": _META + "Status", "deletecollection": _META + "Status"}.get(verb, name)
+    answer = {"list": list_definition(kind), "delete": _META + "Status", "deletecollection": _META + "Status"}.get(
+        verb, name
+    )
     body = {"create": name, "update": name, "patch": _META + "Patch", "delete": _META + "DeleteOptions"}.get(verb, "")
     if verb == "deletecollection":
         body = _META + "DeleteOptions"
     identity = _id(kind, word, suffix, collection=verb == "deletecollection", namespaced=kind.namespaced and not suffix)
-    codes = {"create": (200, 201, 202), "update": (200, 201), "patch": (200, 201), "delete": (200, 202)}.get(verb, (200,))
-    consumes = _PATCHES if verb == "patch" else ("application/json", "application/yaml")
+    codes = {"create": (200, 201, 202), "update": (200, 201), "patch": (200, 201), "delete": (200, 202)}.get(
+        verb, (200,)
+    )
+    consumes = _consumes(kind, verb)
     return Operation(method, action, identity, answer, body, _QUERY[verb], parameters, _gvk(kind), consumes, codes)
 
 
@@ -119,11 +138,27 @@ def _of_subresource(kind: Kind, sub: Subresource, verb: str, parameters: tuple[s
     body = {"create": name, "update": name, "patch": _META + "Patch"}.get(verb, "")
     identity = _id(kind, word, _title(sub.name), collection=False, namespaced=kind.namespaced)
     connects = sub.name in ("exec", "attach", "portforward", "proxy")
-    consumes = _PATCHES if verb == "patch" else ("application/json", "application/yaml")
+    consumes = _consumes(kind, verb)
     codes = {"create": (200, 201), "update": (200, 201), "patch": (200, 201)}.get(verb, (200,))
     return Operation(
-        method, "connect" if connects else action, identity, name, body, () if connects else _QUERY[verb], parameters, gvk, consumes, codes
+        method,
+        "connect" if connects else action,
+        identity,
+        name,
+        body,
+        () if connects else _QUERY[verb],
+        parameters,
+        gvk,
+        consumes,
+        codes,
     )
+
+
+def _consumes(kind: Kind, verb: str) -> tuple[str, ...]:
+    """Clients choose their patch by this: custom resources take no strategic merge."""
+    if verb != "patch":
+        return ("application/json", "application/yaml")
+    return tuple(p for p in _PATCHES if not (kind.custom and "strategic" in p))
 
 
 def _gvk(kind: Kind) -> Obj:

@@ -19,7 +19,9 @@ _NUMBER = re.compile(rb'protobuf:"\w+,(\d+),')
 _PACKAGES = re.compile(r"k8s\.io/(api|apimachinery|apiextensions-apiserver|kube-aggregator)/(.+)")
 _RTYPE, _FIELD = 48, 24  # bytes of Go's abi.Type and of a struct field
 _MAP, _POINTER, _SLICE, _STRUCT = 21, 22, 23, 25  # abi.Kind
-_SCALARS = {1: "bool", 8: "byte", 13: "float", 14: "double", 24: "string"} | dict.fromkeys((2, 3, 4, 5, 6, 7, 9, 10, 11), "int")
+_SCALARS = {1: "bool", 8: "byte", 13: "float", 14: "double", 24: "string"} | dict.fromkeys(
+    (2, 3, 4, 5, 6, 7, 9, 10, 11), "int"
+)
 _UNCOMMON = 1  # abi.TFlagUncommon
 
 
@@ -28,12 +30,12 @@ class Binary:
 
     def __init__(self, data: bytes):
         self.data = data
-        start, = struct.unpack_from("<Q", data, 0x28)
+        (start,) = struct.unpack_from("<Q", data, 0x28)
         size, count = struct.unpack_from("<HH", data, 0x3A)
         self.segments = []
         for at in range(start, start + size * count, size):
             address, offset, length = struct.unpack_from("<QQQ", data, at + 0x10)
-            kind, = struct.unpack_from("<I", data, at + 4)
+            (kind,) = struct.unpack_from("<I", data, at + 4)
             if address and kind == 1:
                 self.segments.append((address, offset, length))
 
@@ -139,7 +141,7 @@ def _type(binary: Binary, at: int, base: int) -> str:
 def _types_base(binary: Binary, types: list[int], votes: dict[int, int]) -> int:
     """Where name offsets count from: the start of a segment or section that makes type names of most offsets."""
     starts = {offset for _, offset, _ in binary.segments}
-    section, = struct.unpack_from("<Q", binary.data, 0x28)
+    (section,) = struct.unpack_from("<Q", binary.data, 0x28)
     size, count = struct.unpack_from("<HH", binary.data, 0x3A)
     for at in range(section, section + size * count, size):
         starts.add(struct.unpack_from("<Q", binary.data, at + 0x18)[0])
@@ -149,7 +151,7 @@ def _types_base(binary: Binary, types: list[int], votes: dict[int, int]) -> int:
 
 
 def _type_name(binary: Binary, at: int, base: int) -> str:
-    offset, = struct.unpack_from("<i", binary.data, at + 40)
+    (offset,) = struct.unpack_from("<i", binary.data, at + 40)
     try:
         name = binary.name(base + offset)[0].decode("ascii")
     except (UnicodeDecodeError, IndexError):
@@ -161,7 +163,7 @@ def _definition(binary: Binary, at: int, base: int) -> str:
     """`io.k8s.api.core.v1.Pod` of a named struct in one of the API's packages."""
     if not binary.data[at + 20] & _UNCOMMON:
         return ""
-    offset, = struct.unpack_from("<i", binary.data, at + 80)
+    (offset,) = struct.unpack_from("<i", binary.data, at + 80)
     package = binary.name(base + offset)[0].decode("ascii", "replace")
     match = _PACKAGES.fullmatch(package)
     name = _type_name(binary, at, base).rpartition(".")[2]

@@ -158,7 +158,11 @@ def _time(raw: bytes) -> str | None:
 
 def _micro_time(raw: bytes) -> str | None:
     seconds, nanos = _moment(raw)
-    return times.micro(datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanos // 1000)) if seconds or nanos else None
+    return (
+        times.micro(datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanos // 1000))
+        if seconds or nanos
+        else None
+    )
 
 
 def _quantity(raw: bytes) -> str:

@@ -57,7 +57,17 @@ async def _attempt(
     old = resource.obj(entry)
     _check_preconditions(resource, old, options)
     request = AdmissionRequest(
-        "DELETE", resource.kind, entry.namespace, entry.name, "", None, old, writer.user, writer.dry_run, options, writer.warnings
+        "DELETE",
+        resource.kind,
+        entry.namespace,
+        entry.name,
+        "",
+        None,
+        old,
+        writer.user,
+        writer.dry_run,
+        options,
+        writer.warnings,
     )
     await registry.admission.mutate(request)
     await registry.admission.validate(request)
@@ -155,9 +165,7 @@ async def _update(
     return written.obj, written.data, False
 
 
-async def _remove(
-    registry: Registry, resource: Resource, writer: Writer, entry: Entry
-) -> tuple[Obj, bytes, bool]:
+async def _remove(registry: Registry, resource: Resource, writer: Writer, entry: Entry) -> tuple[Obj, bytes, bool]:
     if writer.dry_run:
         return resource.obj(entry), resource.data(entry), True
     revision = await registry.store.delete(resource.key(entry.namespace, entry.name), revision=entry.revision)

@@ -40,7 +40,9 @@ def carry(new: Obj, old: Obj) -> None:
     uid = metadata.get("uid")
     if uid and uid != before["uid"]:
         raise errors.StatusError(
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}", code=409, reason="Conflict"
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}",
+            code=409,
+            reason="Conflict",
         )
     metadata.pop("selfLink", None)
     for name in _KEPT:
@@ -69,7 +71,9 @@ def check_namespace(resource: Resource, obj: Obj, namespace: str) -> None:
             metadata.pop("namespace")
         return
     if given and given != namespace:
-        raise errors.BadRequest(f"the namespace of the provided object does not match the namespace sent on the request")
+        raise errors.BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
     metadata["namespace"] = namespace
 
 
@@ -132,7 +136,9 @@ def _finalizers(finalizers: list[str]) -> list[FieldError]:
         found += [field.invalid("metadata.finalizers", name, why) for why in _qualified_faults(name)]
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         found.append(
-            field.invalid("metadata.finalizers", finalizers, "finalizer orphan and foregroundDeletion cannot be both set")
+            field.invalid(
+                "metadata.finalizers", finalizers, "finalizer orphan and foregroundDeletion cannot be both set"
+            )
         )
     return found
 
@@ -154,7 +160,7 @@ def _owners(owners: list[Obj]) -> list[FieldError]:
             field.invalid(
                 "metadata.ownerReferences",
                 owners,
-                f"Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}",
+                f'Only one reference can have Controller set to true. Found "true" in references for {first} and {second}',
             )
         )
     return found

@@ -48,7 +48,9 @@ def _ephemeral(new: Obj, old: Obj) -> None:
     after = {c.get("name"): c for c in wanted}
     path = "spec.ephemeralContainers"
     found = [
-        field.forbidden(path, f"existing ephemeral containers {name} may not be {'changed' if name in after else 'removed'}")
+        field.forbidden(
+            path, f"existing ephemeral containers {name} may not be {'changed' if name in after else 'removed'}"
+        )
         for name, container in before.items()
         if after.get(name) != container
     ]

@@ -12,8 +12,8 @@ import orjson
 
 from apiserver.interfaces import AdmissionRequest
 from apiserver.registry import metadata, ownership
-from apiserver.registry.narrowing import narrow
 from apiserver.registry.creation import Written, create, finish
+from apiserver.registry.narrowing import narrow
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer

@@ -30,10 +30,14 @@ class Resource:
         self.plural = kind.plural
         self.namespaced = kind.namespaced
         self.watched = "watch" in kind.verbs  # its objects are kept; what is not is only answered
-        self.converts = kind.api_version != stored.api_version
+        # Custom resources get their defaults on every read: the schema may be newer than the object.
+        self.converts = kind.api_version != stored.api_version or (kind.custom and kind.default is not None)
         self.format: Format = Converted(self) if self.converts else Json(kind.api_version, kind.kind)
         self.formats: dict[tuple[str, str, str], Format] = {}  # of watches that want another shape
-        self.list_head = b'{"kind":"%b","apiVersion":"%b","metadata":' % (self.list_kind.encode(), self.api_version.encode())
+        self.list_head = b'{"kind":"%b","apiVersion":"%b","metadata":' % (
+            self.list_kind.encode(),
+            self.api_version.encode(),
+        )
 
     def key(self, namespace: str, name: str) -> str:
         """The store's key of an object."""
@@ -65,6 +69,8 @@ class Resource:
 
 def convert(kind: Kind, obj: Obj) -> Obj:
     """`obj` as `kind` has it: by the kind's own conversion, or with nothing but apiVersion changed."""
+    if obj.get("apiVersion") == kind.api_version:
+        return obj
     if kind.convert is not None:
         return kind.convert(obj, kind.version)
     return {**obj, "apiVersion": kind.api_version, "kind": kind.kind}
@@ -82,8 +88,15 @@ class Converted(Json):
         key = (entry.key, entry.revision)
         data = self._made.get(key)
         if data is None:
-            data = orjson.dumps(convert(self._resource.kind, entry.obj))
+            data = orjson.dumps(self._made_of(entry))
             if len(self._made) >= _CONVERTED_KEPT:
                 self._made.clear()
             self._made[key] = data
         return data
+
+    def _made_of(self, entry: Entry) -> Obj:
+        kind = self._resource.kind
+        obj = convert(kind, orjson.loads(entry.data))
+        if kind.custom and kind.default is not None:
+            kind.default(obj)
+        return obj

@@ -80,7 +80,9 @@ class Services(Strategy):
         try:
             inside = ipaddress.ip_address(wanted) in self.network
         except ValueError:
-            raise _invalid(obj, "spec.clusterIPs", [wanted], f"must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)") from None
+            raise _invalid(
+                obj, "spec.clusterIPs", [wanted], "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+            ) from None
         if not inside:
             why = f"failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {self.network}"
             raise _invalid(obj, "spec.clusterIPs", [wanted], why)
@@ -104,7 +106,11 @@ class Services(Strategy):
 
     async def _assign_ports(self, writer: Writer, obj: Obj, old: Obj | None) -> None:
         spec = obj["spec"]
-        if spec.get("type") == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is False and not _explicit(spec):
+        if (
+            spec.get("type") == "LoadBalancer"
+            and spec.get("allocateLoadBalancerNodePorts") is False
+            and not _explicit(spec)
+        ):
             return
         mine = set(_ports(old)) if old is not None else set()
         chosen: dict[int, str] = {}
@@ -136,7 +142,9 @@ class Services(Strategy):
         path = f"spec.ports[{at}].nodePort" if at >= 0 else "spec.healthCheckNodePort"
         if wanted not in self.node_ports:
             low, high = self.node_ports[0], self.node_ports[-1]
-            raise _invalid(obj, path, wanted, f"provided port is not in the valid range. The range of valid ports is {low}-{high}")
+            raise _invalid(
+                obj, path, wanted, f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+            )
         if writer.dry_run:
             return
         try:
@@ -164,7 +172,9 @@ class Services(Strategy):
         """Release claims older than this call whose service is not there or holds something else; how many."""
         before = await self.registry.cache.wait_fresh()
         services = [entry.obj for entry in self.registry.by_plural("", "services").cache.entries()]
-        held = {(ip, _owner(s)) for s in services for ip in _cluster_ips(s)} | {(str(p), _owner(s)) for s in services for p in _ports(s)}
+        held = {(ip, _owner(s)) for s in services for ip in _cluster_ips(s)} | {
+            (str(p), _owner(s)) for s in services for p in _ports(s)
+        }
         released = 0
         for claims in (self._addresses, self._ports):
             for name, (owner, revision) in (await claims.held()).items():
