@@ -2,8 +2,46 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import columns
+from pocketkube.api.kinds.checks import Errors, immutable
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.text("LeaseName", "The lease it would like to hold."),
+    columns.text("BinaryVersion", "The version that runs."),
+    columns.text("EmulationVersion", "The version it behaves as."),
+    columns.text("Strategy", "How the holder is chosen."),
+    columns.AGE,
+)
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    wrong = [field.required(f"spec.{name}") for name in ("leaseName", "binaryVersion") if not spec.get(name)]
+    if spec.get("strategy") == "OldestEmulationVersion" and not spec.get("emulationVersion"):
+        why = "must be specified when `strategy` is 'OldestEmulationVersion'"
+        wrong.append(field.required("spec.emulationVersion", why))
+    return wrong
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    new, before = obj.get("spec") or {}, old.get("spec") or {}
+    return _validate(obj) + immutable("spec.leaseName", new.get("leaseName"), before.get("leaseName"))
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    spec = obj.get("spec") or {}
+    cells = [spec.get(name, "") for name in ("leaseName", "binaryVersion", "emulationVersion", "strategy")]
+    return [obj["metadata"]["name"], *cells, columns.age(obj, now)]
+
 
 KIND = Kind(
     group="coordination.k8s.io",
@@ -15,4 +53,8 @@ KIND = Kind(
     priority=4,
     has_generation=False,
     create_on_update=True,
+    columns=_COLUMNS,
+    row=_row,
+    validate=_validate,
+    validate_update=_validate_update,
 )

@@ -2,8 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks
+from pocketkube.api.kinds.checks import Errors
+from pocketkube.api.kinds.core import event as core
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_FIXED = ("reportingController", "reportingInstance", "action", "reason", "regarding", "related", "note", "type")
+_NEW = {new: old for old, new in core.RENAMED.items()}
+
+
+def _default(obj: Obj) -> None:
+    obj.setdefault("eventTime", None)
+    for name in ("deprecatedFirstTimestamp", "deprecatedLastTimestamp"):
+        obj.setdefault(name, None)
+    for name in ("deprecatedSource", "regarding"):
+        if obj.get(name) is None:
+            obj[name] = {}
+
+
+def _convert(obj: Obj, version: str) -> Obj:
+    """From the core form."""
+    if obj.get("apiVersion") == "events.k8s.io/v1":
+        return obj
+    new: Obj = {"apiVersion": "events.k8s.io/v1", "kind": "Event"}
+    for name, value in obj.items():
+        if name not in ("apiVersion", "kind"):
+            new[core.RENAMED.get(name, name)] = value
+    _default(new)
+    return new
+
+
+def _validate(obj: Obj) -> Errors:
+    wrong: Errors = []
+    if not obj.get("eventTime"):
+        wrong.append(field.required("eventTime"))
+    if obj.get("type") not in ("Normal", "Warning"):
+        wrong.append(field.invalid("type", "", "has invalid value: " + str(obj.get("type", ""))))
+    for name in ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount"):
+        if obj.get(name):
+            shown = _NEW[name]
+            wrong.append(field.invalid(shown, "", "needs to be unset"))
+    return wrong + core.validate(core.KIND.convert(obj, "v1") if core.KIND.convert else obj)
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    wrong: Errors = []
+    for name in _FIXED:
+        wrong += checks.immutable(name, obj.get(name), old.get(name))
+    return wrong
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    return core.row(core.KIND.convert(obj, "v1") if core.KIND.convert else obj, now)
+
+
+def _about(name: str) -> Callable[[Obj], str]:
+    return lambda obj: str((obj.get("regarding") or {}).get(name) or "")
+
+
+_ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+_SELECTABLE: dict[str, Callable[[Obj], str]] = {f"regarding.{name}": _about(name) for name in _ABOUT}
+_SELECTABLE["reason"] = lambda obj: str(obj.get("reason") or "")
+_SELECTABLE["type"] = lambda obj: str(obj.get("type") or "")
+_SELECTABLE["reportingController"] = lambda obj: str(obj.get("reportingController") or "")
+
 
 KIND = Kind(
     group="events.k8s.io",
@@ -18,4 +88,11 @@ KIND = Kind(
     storage_prefix="events",
     storage_version="core/v1",
     create_on_update=True,
+    columns=core.COLUMNS,
+    row=_row,
+    selectable=_SELECTABLE,
+    default=_default,
+    validate=_validate,
+    validate_update=_validate_update,
+    convert=_convert,
 )

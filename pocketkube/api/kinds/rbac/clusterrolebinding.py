@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pocketkube.api.kinds import rules
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+
+def _validate(obj: Obj) -> Errors:
+    return rules.binding(obj, kinds=["ClusterRole"])
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj) + rules.same_role(obj, old)
+
 
 KIND = Kind(
     group="rbac.authorization.k8s.io",
@@ -16,4 +31,9 @@ KIND = Kind(
     has_generation=False,
     validates_name_as="path-segment",
     create_on_update=True,
+    columns=rules.BINDING_COLUMNS,
+    row=rules.binding_row,
+    default=rules.default_binding,
+    validate=_validate,
+    validate_update=_validate_update,
 )
