@@ -98,4 +98,5 @@ KIND = Kind(
     default=_default,
     validate=_validate,
     validate_update=_validate_update,
+    selectable={"type": lambda obj: str(obj.get("type") or "")},
 )
