@@ -99,6 +99,7 @@ class AdmissionRequest:
     options: Obj = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    changed_outside: bool = False  # by a webhook or a policy: the built-in plugins look at it once more
 
 
 class AdmissionChain(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from apiserver.admission.plugin import Plugin, Step
 from apiserver.interfaces import AdmissionRequest
@@ -10,36 +11,58 @@ from apiserver.interfaces import AdmissionRequest
 _KEPT = 8192
 
 
+class _Steps(NamedTuple):
+    mutate: tuple[Step, ...]
+    again: tuple[Step, ...]  # those of `mutate` that are built in
+    validate: tuple[Step, ...]
+
+
 class Chain:
     """Implements `AdmissionChain`."""
 
     def __init__(self, plugins: Sequence[Plugin]):
         self.plugins = tuple(plugins)
-        self._steps: dict[tuple[str, str, str, str, str], tuple[tuple[Step, ...], tuple[Step, ...]]] = {}
+        self._steps: dict[tuple[str, str, str, str, str], _Steps] = {}
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        for step in self._concerned(request)[0]:
+        steps = self._concerned(request)
+        for step in steps.mutate:
             pending = step(request)
             if pending is not None:
                 await pending
+        if request.changed_outside:
+            # A container that a webhook added gets what all containers get.
+            for step in steps.again:
+                pending = step(request)
+                if pending is not None:
+                    await pending
 
     async def validate(self, request: AdmissionRequest) -> None:
-        for step in self._concerned(request)[1]:
+        for step in self._concerned(request).validate:
             pending = step(request)
             if pending is not None:
                 await pending
 
-    def _concerned(self, request: AdmissionRequest) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    async def close(self) -> None:
+        """Give back what plugins hold open."""
+        for plugin in self.plugins:
+            await plugin.close()
+
+    def _concerned(self, request: AdmissionRequest) -> _Steps:
         kind = request.kind
         key = (kind.plural, request.operation, request.subresource, kind.group, kind.version)
         steps = self._steps.get(key)
         if steps is None:
-            plugins = [p for p in self.plugins if p.interested(kind, request.operation, request.subresource)]
-            steps = (
-                tuple(p.mutate for p in plugins if p.mutate is not None),
-                tuple(p.validate for p in plugins if p.validate is not None),
-            )
+            steps = self._work_out(request)
             if len(self._steps) >= _KEPT:
                 self._steps.clear()
             self._steps[key] = steps
         return steps
+
+    def _work_out(self, request: AdmissionRequest) -> _Steps:
+        plugins = [p for p in self.plugins if p.interested(request.kind, request.operation, request.subresource)]
+        return _Steps(
+            tuple(p.mutate for p in plugins if p.mutate is not None),
+            tuple(p.mutate for p in plugins if p.mutate is not None and p.built_in),
+            tuple(p.validate for p in plugins if p.validate is not None),
+        )

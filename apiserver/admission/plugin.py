@@ -34,10 +34,11 @@ class Setup:
 class Plugin(ABC):
     """Base of all plugins; a phase that a class leaves out is never called.
 
-    `default` is whether the plugin runs when no flag names it."""
+    `default` is whether the plugin runs when no flag names it; one that is not `built_in` asks webhooks or policies."""
 
     name: ClassVar[str]
     default: ClassVar[bool] = True
+    built_in: ClassVar[bool] = True
 
     mutate: Step | None = None
     validate: Step | None = None
@@ -49,6 +50,9 @@ class Plugin(ABC):
     @abstractmethod
     def interested(self, kind: Kind, operation: str, subresource: str) -> bool:
         """Asked once for each shape of request; the answer is kept."""
+
+    async def close(self) -> None:  # noqa: B027 most plugins hold nothing
+        """Give back connections at shutdown."""
 
 
 def creates_pods(kind: Kind, operation: str, subresource: str) -> bool:

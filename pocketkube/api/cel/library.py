@@ -6,11 +6,12 @@ Values of these types are maps with one marked key, `{"~quantity": "1Gi"}`: the 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import re2
 
 from pocketkube.api.cel import authorizer
 from pocketkube.api.meta import quantity
@@ -92,12 +93,12 @@ def _last_index_of(items: list[Any], item: Any) -> int:
 
 
 def _find(text: str, pattern: str) -> str:
-    found = re.search(pattern, text)
+    found = re2.search(pattern, text)
     return found[0] if found else ""
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [m[0] for m in re.finditer(pattern, text)]
+    found = [m[0] for m in re2.finditer(pattern, text)]
     return found if limit < 0 else found[:limit]
 
 

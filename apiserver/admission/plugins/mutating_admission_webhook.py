@@ -1,0 +1,78 @@
+"""MutatingAdmissionWebhook: webhooks change requests one after another; one may ask to see what later ones changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.admission.matching import EXEMPT
+from apiserver.admission.plugin import Outcome, Plugin, Setup
+from apiserver.admission.webhooks.hooks import Hook, Hooks
+from apiserver.admission.webhooks.review import Answer
+from apiserver.interfaces import AdmissionRequest
+from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import errors
+from pocketkube.api.meta.patches.jsonpatch import json_patch
+
+Obj = dict[str, Any]
+
+
+class MutatingAdmissionWebhook(Plugin):
+    name = "MutatingAdmissionWebhook"
+    built_in = False
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup)
+        self._hooks = Hooks(setup, "mutatingwebhookconfigurations")
+
+    async def close(self) -> None:
+        await self._hooks.close()
+
+    def interested(self, kind: Kind, operation: str, subresource: str) -> bool:
+        return kind.resource not in EXEMPT
+
+    def mutate(self, request: AdmissionRequest) -> Outcome:
+        concerned = self._hooks.concerned(request)
+        return self._run(request, concerned) if concerned else None
+
+    async def _run(self, request: AdmissionRequest, concerned: list[tuple[Hook, Kind]]) -> None:
+        last_change = -1
+        for index, (hook, kind) in enumerate(concerned):
+            if await self._ask(request, hook, kind):
+                last_change = index
+        # Those that ran before the last change and want to know see the result once more; never a third time.
+        for hook, kind in concerned[: max(last_change, 0)]:
+            if hook.reinvoked:
+                await self._ask(request, hook, kind)
+
+    async def _ask(self, request: AdmissionRequest, hook: Hook, kind: Kind) -> bool:
+        """Whether the object was changed."""
+        answer = await self._hooks.ask(hook, kind, request)
+        if answer is None or not answer.patch or request.obj is None:
+            return False
+        changed = patched(request, kind, answer, hook.name)
+        if changed == request.obj:
+            return False
+        request.obj.clear()
+        request.obj.update(changed)
+        if request.kind.default is not None and not request.subresource:
+            request.kind.default(request.obj)
+        request.changed_outside = True
+        return True
+
+
+def patched(request: AdmissionRequest, kind: Kind, answer: Answer, hook: str) -> Obj:
+    """The object after the hook's patch, in the request's version. Raises InternalError for a patch that does not fit."""
+    assert request.obj is not None
+    convert = request.kind.convert if kind.version != request.kind.version else None
+    base = convert(request.obj, kind.version) if convert is not None else request.obj
+    try:
+        changed = json_patch(base, answer.patch)
+    except errors.StatusError as failure:
+        words = f'failed to apply the patch of webhook "{hook}": {failure.message}'
+        raise errors.InternalError(f"Internal error occurred: {words}") from failure
+    if convert is not None and kind.convert is not None:
+        changed = kind.convert(changed, request.kind.version)
+    return dict(changed)
+
+
+ADMISSION = MutatingAdmissionWebhook

@@ -1,0 +1,125 @@
+"""Calls webhooks over HTTPS: by URL, or a Service through its cluster address while TLS asks for `name.namespace.svc`."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import orjson
+
+from apiserver.interfaces import Cluster
+from pocketkube.base import tasks
+
+if TYPE_CHECKING:
+    import httpx
+
+Obj = dict[str, Any]
+
+_KEPT = 64
+_MOST_BYTES = 3 * 1024 * 1024
+
+
+class CallFailed(Exception):
+    """No usable answer came; the text is what the client reads."""
+
+
+class Address(NamedTuple):
+    """`url` is where to connect, `shown` how messages name it, `host` whom TLS and HTTP ask for."""
+
+    url: str
+    shown: str
+    host: str
+
+
+class WebhookCaller:
+    """Keeps one connection pool an authority."""
+
+    def __init__(self, cluster: Cluster):
+        self._cluster = cluster
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    async def call(self, config: Obj, body: Obj, *, seconds: int) -> bytes:
+        """The answer's body. Raises CallFailed."""
+        import httpx
+
+        address = self._address(config, seconds)
+        client = self._client(config.get("caBundle") or "")
+        try:
+            response = await client.post(
+                address.url,
+                content=orjson.dumps(body),
+                headers={"host": address.host, "content-type": "application/json", "accept": "application/json"},
+                timeout=seconds,
+                extensions={"sni_hostname": address.host.partition(":")[0]},
+            )
+        except httpx.TimeoutException as failure:
+            raise CallFailed(f'failed to call webhook: Post "{address.shown}": context deadline exceeded') from failure
+        except (httpx.HTTPError, ssl.SSLError, OSError) as failure:
+            raise CallFailed(
+                f'failed to call webhook: Post "{address.shown}": {failure or type(failure).__name__}'
+            ) from failure
+        if response.status_code >= 300:
+            text = response.text[:1000].strip()
+            why = (
+                f"the server responded with the status code {response.status_code} but did not return more information"
+            )
+            raise CallFailed(f"failed to call webhook: {text or why}")
+        if len(response.content) > _MOST_BYTES:
+            raise CallFailed(f"failed to call webhook: the answer is longer than {_MOST_BYTES} bytes")
+        return response.content
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+    def _client(self, ca_bundle: str) -> httpx.AsyncClient:
+        import httpx
+
+        client = self._clients.get(ca_bundle)
+        if client is None:
+            if len(self._clients) >= _KEPT:
+                oldest = next(iter(self._clients))
+                tasks.spawn("closing a webhook client", self._clients.pop(oldest).aclose())
+            client = self._clients[ca_bundle] = httpx.AsyncClient(verify=_context(ca_bundle), trust_env=False)
+        return client
+
+    def _address(self, config: Obj, seconds: int) -> Address:
+        if url := config.get("url"):
+            timed = f"{url}{'&' if '?' in url else '?'}timeout={seconds}s"
+            return Address(timed, timed, urlsplit(url).netloc)
+        service = config.get("service") or {}
+        namespace, name, port = service.get("namespace", ""), service.get("name", ""), service.get("port") or 443
+        path = "/" + (service.get("path") or "").lstrip("/")
+        host = f"{name}.{namespace}.svc"
+        shown = f"https://{host}:{port}{path}?timeout={seconds}s"
+        where = self._resolve(namespace, name, port, shown)
+        return Address(f"https://{where}:{port}{path}?timeout={seconds}s", shown, host)
+
+    def _resolve(self, namespace: str, name: str, port: int, shown: str) -> str:
+        found = self._cluster.get("", "services", namespace, name)
+        if found is None:
+            raise CallFailed(f'failed to call webhook: Post "{shown}": service "{name}" not found')
+        spec = found["spec"]
+        if spec.get("type") == "ExternalName":
+            return str(spec.get("externalName"))
+        if not any(p.get("port") == port for p in spec.get("ports") or ()):
+            raise CallFailed(
+                f'failed to call webhook: Post "{shown}": no service port {port} found for service "{name}"'
+            )
+        address = spec.get("clusterIP") or ""
+        if address in ("", "None"):
+            raise CallFailed(f'failed to call webhook: Post "{shown}": service "{name}" has no cluster address')
+        return f"[{address}]" if ":" in address else address
+
+
+def _context(ca_bundle: str) -> ssl.SSLContext:
+    try:
+        pem = base64.b64decode(ca_bundle).decode("ascii") if ca_bundle else None
+        context = ssl.create_default_context(cadata=pem)
+    except (ValueError, ssl.SSLError) as failure:
+        raise CallFailed(f"failed to call webhook: unable to load root certificates: {failure}") from failure
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

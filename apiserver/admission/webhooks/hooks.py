@@ -1,0 +1,118 @@
+"""The hooks of all stored configurations, compiled; and the asking of one, with everything its settings say."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from apiserver.admission.conditions import ConditionFailed, Conditions, answer_by, variables_of
+from apiserver.admission.matching import GROUP, Constraints, Versioned, in_version
+from apiserver.admission.plugin import Setup
+from apiserver.admission.webhooks import review
+from apiserver.admission.webhooks.calling import CallFailed, WebhookCaller
+from apiserver.interfaces import AdmissionRequest
+from pocketkube.api import cel
+from pocketkube.api.cel import authorizer as asking
+from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import errors
+
+log = logging.getLogger(__name__)
+
+Obj = dict[str, Any]
+
+
+class Hook:
+    """One webhook of one configuration."""
+
+    def __init__(self, configuration: str, spec: Obj):
+        self.configuration = configuration
+        self.spec = spec
+        self.name: str = spec.get("name", "")
+        self.reinvoked = spec.get("reinvocationPolicy") == "IfNeeded"
+        self.ignores_failure = spec.get("failurePolicy", "Fail") == "Ignore"
+        self._constraints = Constraints(spec, spec.get("rules") or ())
+        self._conditions = spec.get("matchConditions") or ()
+
+    def match(self, request: AdmissionRequest, setup: Setup) -> Kind | None:
+        return self._constraints.match(request, setup.cluster, setup.kind_of)
+
+    def holds(self, request: AdmissionRequest, versioned: Versioned, setup: Setup) -> bool:
+        """Its match conditions. A failing one counts as the failure policy says: raises InternalError, or is a no."""
+        if not self._conditions:
+            return True
+        try:
+            conditions = Conditions(self._conditions)
+            with asking.answering(answer_by(setup.authorizer, request.user)):
+                return conditions.hold(variables_of(request, versioned))
+        except (ConditionFailed, cel.CompileError) as failure:
+            if self.ignores_failure:
+                return False
+            raise errors.forbidden(request.kind.group, request.kind.plural, request.name, str(failure)) from failure
+
+    def check_dry_run(self, request: AdmissionRequest) -> None:
+        if request.dry_run and self.spec.get("sideEffects") not in ("None", "NoneOnDryRun"):
+            raise errors.BadRequest(f'admission webhook "{self.name}" does not support dry run')
+
+
+class Hooks:
+    """Every hook of a kind of configuration, in order, read anew when one of them changes."""
+
+    def __init__(self, setup: Setup, plural: str):
+        self._setup, self._plural = setup, plural
+        self._caller = WebhookCaller(setup.cluster)
+        self._revision = -1
+        self._hooks: tuple[Hook, ...] = ()
+
+    async def close(self) -> None:
+        await self._caller.close()
+
+    def concerned(self, request: AdmissionRequest) -> list[tuple[Hook, Kind]]:
+        cluster = self._setup.cluster
+        revision = cluster.revision(GROUP, self._plural)
+        if revision != self._revision:
+            found = sorted(cluster.list(GROUP, self._plural), key=lambda c: str(c["metadata"]["name"]))
+            self._hooks = tuple(_hooks(found))
+            self._revision = revision
+        if not self._hooks:
+            return []
+        matched = ((hook, hook.match(request, self._setup)) for hook in self._hooks)
+        return [(hook, kind) for hook, kind in matched if kind is not None]
+
+    async def ask(self, hook: Hook, kind: Kind, request: AdmissionRequest) -> review.Answer | None:
+        """None where the hook is left out: a condition says no, or it failed and may be ignored. Raises StatusError."""
+        versioned = in_version(request, kind)
+        if not hook.holds(request, versioned, self._setup):
+            return None
+        hook.check_dry_run(request)
+        try:
+            answer = await self._call(hook, versioned, request)
+        except (CallFailed, review.Malformed) as failure:
+            words = f'failed calling webhook "{hook.name}": {failure}'
+            if hook.ignores_failure:
+                log.warning("%s; ignored, as its failure policy says", words)
+                request.annotations[f"failed-open.admission.k8s.io/{hook.name}"] = words
+                return None
+            raise errors.InternalError(f"Internal error occurred: {words}") from failure
+        request.warnings += answer.warnings
+        request.annotations |= answer.annotations
+        if not answer.allowed:
+            raise review.denial(hook.name, answer.status)
+        return answer
+
+    async def _call(self, hook: Hook, versioned: Versioned, request: AdmissionRequest) -> review.Answer:
+        known = [v for v in hook.spec.get("admissionReviewVersions") or ("v1",) if v in review.VERSIONS]
+        if not known:
+            raise CallFailed("webhook does not accept known AdmissionReview versions (v1, v1beta1)")
+        uid = str(uuid.uuid4())
+        body = review.review(request, versioned, uid=uid, version=known[0])
+        seconds = int(hook.spec.get("timeoutSeconds") or 10)
+        answered = await self._caller.call(hook.spec.get("clientConfig") or {}, body, seconds=seconds)
+        return review.read(answered, uid=uid, version=known[0], hook=hook.name)
+
+
+def _hooks(configurations: list[Obj]) -> Iterator[Hook]:
+    for configuration in configurations:
+        for spec in configuration.get("webhooks") or ():
+            yield Hook(configuration["metadata"]["name"], spec)

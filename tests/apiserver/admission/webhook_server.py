@@ -1,0 +1,98 @@
+"""A real HTTPS server for webhook tests, with a certificate of a throwaway CA; it answers as the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+Obj = dict[str, Any]
+Reply = Callable[[Obj], Obj | None]  # the response part of an AdmissionReview; None never answers
+
+
+def allow(**fields: Any) -> Reply:
+    return lambda review: {"uid": review["request"]["uid"], "allowed": True, **fields}
+
+
+def deny(**status: Any) -> Reply:
+    return lambda review: {"uid": review["request"]["uid"], "allowed": False, "status": status}
+
+
+def patch(*operations: Obj) -> Reply:
+    encoded = base64.b64encode(orjson.dumps(list(operations))).decode()
+    return allow(patchType="JSONPatch", patch=encoded)
+
+
+class WebhookServer:
+    """Replies by path; `seen` holds (path with query, Host header, review) in order."""
+
+    def __init__(self, folder: Path, host: str):
+        self.seen: list[tuple[str, str, Obj]] = []
+        self.replies: dict[str, Reply] = {}
+        self.port = 0
+        self.forever = asyncio.Event()
+        self.ca_bundle, self._context = _certificate(folder, host)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[WebhookServer]:
+        server = await asyncio.start_server(self._handle, "127.0.0.1", 0, ssl=self._context)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            self.forever.set()
+            server.close()
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await self._answer(head.decode(), reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    async def _answer(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first, *lines = head.strip().split("\r\n")
+        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+        review = orjson.loads(await reader.readexactly(int(headers["content-length"])))
+        path = first.split(" ")[1]
+        self.seen.append((path, headers["host"], review))
+        response = self.replies[path.partition("?")[0]](review)
+        if response is None:
+            await self.forever.wait()
+            raise ConnectionError
+        status = response.pop("http", 200)
+        body = orjson.dumps({"kind": "AdmissionReview", "apiVersion": review["apiVersion"], "response": response})
+        writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
+        await writer.drain()
+
+
+def _certificate(folder: Path, host: str) -> tuple[str, ssl.SSLContext]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    start = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(start).not_valid_after(start + datetime.timedelta(days=36500))
+    names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "cert.pem").write_bytes(pem)
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return base64.b64encode(pem).decode(), context
