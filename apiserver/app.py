@@ -23,6 +23,7 @@ from apiserver.registry.crds import Definitions
 from apiserver.registry.registry import Registry
 from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
+from apiserver.storage.interface import Store
 from pocketkube.api import scheme
 from pocketkube.base import serving, tasks, tls
 
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 class Server:
     """One API server over one store."""
 
-    def __init__(self, flags: Options, store: EtcdStore):
+    def __init__(self, flags: Options, store: Store):
         self.flags = flags
         self.store = store
         flags.advertise_address = flags.advertise_address or own_address(flags.bind_address)
@@ -91,9 +92,8 @@ class Server:
         """Everything that runs beside the requests, by name."""
         return {
             "watch cache": self.registry.cache.run(),
-            "compaction": self.store.compactor().run(),
             "custom resource definitions": Definitions(self.registry, self.cluster).run(),
-            "bootstrap": bootstrap.run(self.api, self.cluster, port=self.flags.secure_port),
+            "bootstrap": bootstrap.run(self.api, self.cluster, port=self.flags.advertise_port or self.flags.secure_port),
             "serving": self._serve(stop),
         }
 
@@ -119,7 +119,7 @@ async def run(flags: Options, stop: asyncio.Event) -> None:
     store = EtcdStore(flags.etcd_servers, tls=etcd)
     server = Server(flags, store)
     try:
-        running = server.tasks(stop)
+        running = server.tasks(stop) | {"compaction": store.compactor().run()}
         serving_task = running.pop("serving")
         beside = asyncio.create_task(tasks.run_tasks(running), name="beside")
         try:

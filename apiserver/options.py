@@ -20,6 +20,7 @@ class Options:
     secure_port: int = 6443
     bind_address: str = "0.0.0.0"
     advertise_address: str = ""
+    advertise_port: int = 0  # of a balancer in front; 0 is the secure port
     client_ca_file: str = ""
     tls_cert_file: str = ""
     tls_private_key_file: str = ""

@@ -30,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--node-ip", default="")
     p.add_argument("--cluster-cidr", default="", help="the pods' range: traffic from outside it is masqueraded")
     p.add_argument(
+        "--node-routes", default="false", choices=("true", "false"), help="also keep the routes to other nodes' pods"
+    )
+    p.add_argument(
         "--proxy-mode", default="", choices=("", "nftables", "userspace"), help="default: nftables if it is there"
     )
     p.add_argument("--nftables-table", default="pocketkube", help="name of the kernel's table")
@@ -74,6 +77,14 @@ async def run(args: argparse.Namespace, stop: asyncio.Event) -> None:
         "healthz": serve_health(args.healthz_bind_address, syncer, clock=clock, stop=stop),
         "metrics": serve_metrics(args.metrics_bind_address, args.proxy_mode or "nftables", stop=stop),
     }
+    if args.node_routes == "true" and args.cluster_cidr:
+        from proxy.routes import Router
+
+        nodes = informers.of(resources.NODES)
+        router = Router(
+            nodes, name=args.hostname_override, address=args.node_ip, cluster_cidr=args.cluster_cidr, clock=clock
+        )
+        work["routes"] = router.run()
     if args.cluster_dns:
         work["dns"] = _dns(args, services, slices, clock)
     try:
@@ -121,6 +132,10 @@ def main(argv: list[str] | None = None) -> int:
     logs.setup(args.v)
     if args.cleanup:
         host.cleanup(cluster_cidr=args.cluster_cidr, dns_ip=args.cluster_dns)
+        if args.cluster_cidr:
+            from proxy import routes
+
+            routes.cleanup(args.cluster_cidr)
         asyncio.run(build_backend(args).cleanup())
         return 0
     return tasks.main(lambda stop: run(args, stop))

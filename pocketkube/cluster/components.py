@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pocketkube.cluster.layout import REPOSITORY, Layout
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec
@@ -39,11 +40,28 @@ class Component:
 def components(layout: Layout, spec: ClusterSpec, *, etcd: str = "etcd") -> list[Component]:
     """In starting order; stopping goes the other way."""
     engine = [_host_engine()] if spec.engine == "own" else []
-    members = [_etcd(layout, spec, i, etcd) for i in range(spec.etcd_members)]
-    servers = [_apiserver(layout, spec, i) for i in range(spec.api_servers)]
-    control = [_scheduler(layout, spec), _controller(layout, spec)]
+    control = _control_plane(layout, spec, etcd) if spec.control_plane else []
     workers = [c for node in spec.nodes for c in _worker(layout, spec, node)]
-    return [*engine, *members, *servers, *control, *workers]
+    made = [*engine, *control, *workers]
+    return [_overridden(c, spec.flags) for c in made] if spec.flags else made
+
+
+def _control_plane(layout: Layout, spec: ClusterSpec, etcd: str) -> list[Component]:
+    """Each part as often as asked, and what this machine itself needs to reach services and pods on nodes elsewhere."""
+    copies = range(spec.api_servers)
+    made = [_etcd(layout, spec, i, etcd) for i in range(spec.etcd_members)]
+    made += [_balancer(spec)] if spec.balanced else []
+    made += [_apiserver(layout, spec, i) for i in copies]
+    made += [make(layout, spec, i) for make in (_scheduler, _controller) for i in copies]
+    if all(node.netns for node in spec.nodes):
+        made.append(_proxy(layout, spec, NodeSpec(name=CONTROL_PLANE, address=spec.address), suffix="-control-plane"))
+    return made
+
+
+def _overridden(component: Component, flags: dict[str, str]) -> Component:
+    """`flags` that name this component come last on its command line, where they win."""
+    own = [f"--{k.partition('.')[2]}={v}" for k, v in flags.items() if k.partition(".")[0] == component.name]
+    return replace(component, argv=(*component.argv, *own)) if own else component
 
 
 def _python(module: str, flags: dict[str, str]) -> tuple[str, ...]:
@@ -90,6 +108,12 @@ def _etcd(layout: Layout, spec: ClusterSpec, index: int, binary: str) -> Compone
     return _component("etcd", CONTROL_PLANE, (binary, *(f"--{k}={v}" for k, v in flags.items())), suffix=suffix)
 
 
+def _balancer(spec: ClusterSpec) -> Component:
+    backends = ",".join(f"127.0.0.1:{spec.server_port(i)}" for i in range(spec.api_servers))
+    flags = {"listen": f"0.0.0.0:{spec.api_port}", "backends": backends}
+    return _component("balancer", CONTROL_PLANE, _python("pocketkube.cluster.balancer", flags))
+
+
 def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:
     pki = layout.pki
     flags = {
@@ -98,8 +122,9 @@ def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "etcd-certfile": pki / "apiserver-etcd-client.crt",
         "etcd-keyfile": pki / "apiserver-etcd-client.key",
         "bind-address": "0.0.0.0",
-        "secure-port": spec.api_port(index),
+        "secure-port": spec.server_port(index),
         "advertise-address": spec.address,
+        "advertise-port": spec.api_port,
         "client-ca-file": pki / "ca.crt",
         "tls-cert-file": pki / "apiserver.crt",
         "tls-private-key-file": pki / "apiserver.key",
@@ -113,6 +138,7 @@ def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "kubelet-client-certificate": pki / "apiserver-kubelet-client.crt",
         "kubelet-client-key": pki / "apiserver-kubelet-client.key",
         "kubelet-certificate-authority": pki / "ca.crt",
+        "kubelet-preferred-address-types": "InternalIP,Hostname",
         "proxy-client-cert-file": pki / "front-proxy-client.crt",
         "proxy-client-key-file": pki / "front-proxy-client.key",
         "requestheader-client-ca-file": pki / "front-proxy-ca.crt",
@@ -125,27 +151,28 @@ def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:
     return _component("apiserver", CONTROL_PLANE, _python("apiserver", _text(flags)), suffix=suffix)
 
 
-def _scheduler(layout: Layout, spec: ClusterSpec) -> Component:
+def _scheduler(layout: Layout, spec: ClusterSpec, index: int) -> Component:
     flags = {
         "kubeconfig": layout.component_kubeconfig("scheduler"),
         "bind-address": "127.0.0.1",
-        "secure-port": spec.port(10259),
+        "secure-port": spec.replica_port(10259, index),
         "tls-cert-file": layout.pki / "scheduler.crt",
         "tls-private-key-file": layout.pki / "scheduler.key",
-        "leader-elect": "true" if spec.api_servers > 1 else "false",
+        "leader-elect": "true" if spec.balanced else "false",
     }
-    return _component("scheduler", CONTROL_PLANE, _python("scheduler", _text(flags)))
+    suffix = f"-{index}" if spec.balanced else ""
+    return _component("scheduler", CONTROL_PLANE, _python("scheduler", _text(flags)), suffix=suffix)
 
 
-def _controller(layout: Layout, spec: ClusterSpec) -> Component:
+def _controller(layout: Layout, spec: ClusterSpec, index: int) -> Component:
     pki = layout.pki
     flags = {
         "kubeconfig": layout.component_kubeconfig("controller"),
         "bind-address": "127.0.0.1",
-        "secure-port": spec.port(10257),
+        "secure-port": spec.replica_port(10257, index),
         "tls-cert-file": pki / "controller.crt",
         "tls-private-key-file": pki / "controller.key",
-        "leader-elect": "true" if spec.api_servers > 1 else "false",
+        "leader-elect": "true" if spec.balanced else "false",
         "allocate-node-cidrs": "true",
         "cluster-cidr": spec.pod_cidr,
         "service-cluster-ip-range": spec.service_cidr,
@@ -155,7 +182,8 @@ def _controller(layout: Layout, spec: ClusterSpec) -> Component:
         "cluster-signing-key-file": pki / "ca.key",
         "use-service-account-credentials": "true",
     }
-    return _component("controller", CONTROL_PLANE, _python("controller", _text(flags)))
+    suffix = f"-{index}" if spec.balanced else ""
+    return _component("controller", CONTROL_PLANE, _python("controller", _text(flags)), suffix=suffix)
 
 
 def _worker(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> list[Component]:
@@ -183,33 +211,50 @@ def _worker(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> list[Component
         "read-only-port": port(10255),
         "healthz-port": port(10248),
     }
-    proxy = {
-        "kubeconfig": layout.component_kubeconfig("proxy"),
-        "hostname-override": node.name,
-        "node-ip": node.address,
-        "cluster-cidr": spec.pod_cidr,
-        "cluster-dns": spec.dns_ip,
-        "cluster-domain": spec.domain,
-        "nftables-table": "pocketkube" if spec.slot == 0 or node.netns else f"pocketkube-{spec.name}",
-        "healthz-bind-address": f"127.0.0.1:{port(10256)}",
-        "metrics-bind-address": f"127.0.0.1:{port(10249)}",
-    }
-    made = [make("kubelet", _python("kubelet", _text(kubelet))), make("proxy", _python("proxy", _text(proxy)))]
+    made = [make("kubelet", _python("kubelet", _text(kubelet))), _proxy(layout, spec, node, suffix=suffix)]
     if node.own_engine:
         made.insert(0, make("engine", _node_engine(layout, node), stop=30))
     return made
 
 
+def _proxy(layout: Layout, spec: ClusterSpec, node: NodeSpec, *, suffix: str) -> Component:
+    port = spec.port if not node.netns else (lambda usual: usual)
+    flags = {
+        "kubeconfig": layout.component_kubeconfig("proxy"),
+        "hostname-override": node.name,
+        "node-ip": node.address,
+        "cluster-cidr": spec.pod_cidr,
+        "node-routes": "true",
+        "cluster-dns": spec.dns_ip,
+        "cluster-domain": spec.domain,
+        "nftables-table": proxy_table(spec, node),
+        "healthz-bind-address": f"127.0.0.1:{port(10256)}",
+        "metrics-bind-address": f"127.0.0.1:{port(10249)}",
+    }
+    return _component("proxy", node.name, _python("proxy", _text(flags)), suffix=suffix, netns=node.netns)
+
+
+def proxy_table(spec: ClusterSpec, node: NodeSpec) -> str:
+    """The kernel's table of services: clusters that share a host have one each."""
+    return "pocketkube" if spec.slot == 0 or node.netns else f"pocketkube-{spec.name}"
+
+
 def node_socket(layout: Layout, node: NodeSpec) -> str:
-    return f"/run/pocketkube/{layout.name}-{node.name}.sock" if node.own_engine else HOST_SOCKET
+    return f"{engine_state(layout, node)}.sock" if node.own_engine else HOST_SOCKET
+
+
+def engine_state(layout: Layout, node: NodeSpec) -> Path:
+    """Where a node's own engine keeps what does not outlive it; its socket and pid file lie beside. Short: sockets' paths are limited."""
+    return Path("/run/pocketkube", f"{layout.name}-{node.name}")
 
 
 def _node_engine(layout: Layout, node: NodeSpec) -> tuple[str, ...]:
     folder = layout.node(node.name)
     return (
-        "dockerd", "--data-root", str(folder / "engine"), "--exec-root", f"/run/pocketkube/{layout.name}-{node.name}",
-        "--pidfile", f"/run/pocketkube/{layout.name}-{node.name}.pid", "-H", f"unix://{node_socket(layout, node)}",
+        "dockerd", "--data-root", str(folder / "engine"), "--exec-root", str(engine_state(layout, node)),
+        "--pidfile", f"{engine_state(layout, node)}.pid", "-H", f"unix://{node_socket(layout, node)}",
         "--bridge", "none", "--iptables=false", "--ip-forward=true",
+        "--containerd-namespace", f"pk-{layout.name}-{node.name}",  # a containerd of the machine serves all engines on it
     )  # fmt: skip
 
 

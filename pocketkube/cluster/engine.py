@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from pocketkube.cluster import prepare
 from pocketkube.cluster.components import node_socket
@@ -17,6 +19,14 @@ CLUSTER_LABEL = "pocketkube.io/kubelet"  # every container says whose it is: the
 def sockets(layout: Layout, spec: ClusterSpec) -> list[str]:
     """One socket an engine: nodes on this machine itself share its engine."""
     return list(dict.fromkeys(node_socket(layout, node) for node in spec.nodes))
+
+
+def each(layout: Layout, spec: ClusterSpec, do: Callable[[str], None]) -> None:
+    """`do(socket)` for every engine, all at once; the first failure is raised once the others have ended."""
+    found = sockets(layout, spec)
+    if found:
+        with ThreadPoolExecutor(min(len(found), 16)) as pool:
+            list(pool.map(do, found))
 
 
 def wait(path: str, *, seconds: float = 60) -> None:

@@ -20,7 +20,7 @@ import yaml
 from pocketkube.cluster import console, engine, images, kubeconfigs, network, pki, prepare, processes, supervisor
 from pocketkube.cluster import spec as specs
 from pocketkube.cluster.api import Api
-from pocketkube.cluster.components import HOST_SOCKET
+from pocketkube.cluster.components import HOST_SOCKET, engine_state, proxy_table
 from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import REPOSITORY, Layout, all_clusters
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec
@@ -29,25 +29,28 @@ READY_SECONDS = 120
 CRASHES = 4  # of one component before its first success: more is no bad luck
 
 
-def plan(name: str, *, nodes: int, api_servers: int, etcd_members: int, address: str = "") -> ClusterSpec:
+def plan(
+    name: str, *, nodes: int, api_servers: int, etcd_members: int, address: str = "", flags: dict[str, str] | None = None,
+    names: tuple[str, ...] = (),
+) -> ClusterSpec:  # fmt: skip
     """Decide a new cluster's addresses and ports. Pure but for looking at this machine's addresses and other clusters."""
-    slot = specs.free_slot({s.slot for _, s in all_clusters()}, default=name == "default")
-    hosts_apart = nodes != 1
+    taken = {s.slot for _, s in all_clusters()} | network.taken_slots()
+    slot = specs.free_slot(taken, default=name == "default")
     own = address or network.primary_address()
     bridge = ""
-    if hosts_apart or not own:
-        bridge, own = f"pk{slot}br", f"10.{160 + slot}.0.1"
-    if hosts_apart:
+    if nodes > 1 or not own:
+        bridge, own = network.bridge_name(slot), f"10.{160 + slot}.0.1"
+    if nodes > 1:
         made = tuple(
             NodeSpec(name=f"node-{i + 1}", address=f"10.{160 + slot}.0.{11 + i}", netns=f"pk-{name}-{i + 1}")
             for i in range(nodes)
         )
     else:
-        made = (NodeSpec(name=_host_name(name), address=own),)
+        made = (NodeSpec(name=_host_name(name), address=own),) if nodes else ()
     return ClusterSpec(
         name=name, slot=slot, address=own, nodes=made, api_servers=api_servers, etcd_members=etcd_members,
-        engine="host" if hosts_apart or prepare.engine_answers() else "own",
-        bridge=bridge, bridge_cidr=f"10.{160 + slot}.0.1/24" if bridge else "",
+        engine="host" if nodes != 1 or prepare.engine_answers() else "own",
+        bridge=bridge, bridge_cidr=f"10.{160 + slot}.0.1/24" if bridge else "", flags=flags or {}, names=names,
     )  # fmt: skip
 
 
@@ -59,16 +62,26 @@ def _host_name(cluster: str) -> str:
 
 def check_ports(spec: ClusterSpec) -> None:
     """Raise, naming who holds it, if a port that the cluster needs is taken."""
-    wanted = {spec.api_port(i): "API server" for i in range(spec.api_servers)}
-    for i in range(spec.etcd_members):
-        wanted.update(dict.fromkeys(spec.etcd_ports(i), "etcd"))
-    if any(not n.netns for n in spec.nodes):
-        wanted.update({spec.port(10250): "kubelet", spec.port(10255): "kubelet", spec.port(10256): "proxy"})
-    wanted.update({spec.port(10259): "scheduler", spec.port(10257): "controller manager"})
-    for port, who in wanted.items():
+    for port, who in wanted_ports(spec).items():
         holder = processes.port_holder(port)
         if holder:
             raise ClusterError(f"port {port}, which the {who} needs, is in use by {holder}: stop that first")
+
+
+def wanted_ports(spec: ClusterSpec) -> dict[int, str]:
+    """Ports of this machine itself that the cluster listens on, and which component does."""
+    wanted = {spec.port(10256): "proxy"}
+    if any(not n.netns for n in spec.nodes):
+        wanted.update({spec.port(10250): "kubelet", spec.port(10255): "kubelet"})
+    if not spec.control_plane:
+        return wanted
+    wanted[spec.api_port] = "API server"
+    for i in range(spec.etcd_members):
+        wanted.update(dict.fromkeys(spec.etcd_ports(i), "etcd"))
+    for i in range(spec.api_servers):
+        wanted[spec.server_port(i)] = "API server"
+        wanted.update({spec.replica_port(10259, i): "scheduler", spec.replica_port(10257, i): "controller manager"})
+    return wanted
 
 
 def create(layout: Layout, spec: ClusterSpec) -> None:
@@ -89,9 +102,7 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
     with console.step("Starting etcd, API server, scheduler, controller manager, kubelet, proxy"):
         supervisor.launch(layout)
         try:
-            for path in engine.sockets(layout, spec):
-                engine.wait(path)
-                images.ensure_loaded(path, pause)
+            engine.each(layout, spec, lambda path: _prepare_engine(path, pause))
             api = Api(layout, spec.server)
             _wait("the API server", layout, api.ready)
         except BaseException:
@@ -102,12 +113,17 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
     console.say(f"  Ready after {time.monotonic() - began:.1f}s")
 
 
+def _prepare_engine(path: str, pause: Path) -> None:
+    engine.wait(path)
+    images.ensure_loaded(path, pause)
+
+
 def wait_ready(layout: Layout, spec: ClusterSpec) -> None:
     api = Api(layout, spec.server)
     with console.step("Waiting for the nodes to be Ready and DNS to answer"):
         names = {n.name for n in spec.nodes}
         _wait("the nodes", layout, lambda: names <= {n for n, ready in api.nodes().items() if ready})
-        if any(not n.netns for n in spec.nodes):
+        if spec.control_plane or any(not n.netns for n in spec.nodes):
             _wait("cluster DNS", layout, lambda: dns_answers(spec))
 
 
@@ -213,24 +229,33 @@ def down(layout: Layout, spec: ClusterSpec) -> None:
         _quiesce(layout)
     engine.remove_pods(layout, spec)
     stop(layout, spec)
-    for node in spec.nodes:
-        _remove_node_network(layout, spec, node)
+    _remove_host_network(layout, spec)
     network.remove(spec)
     _unmount_below(layout.root)
+    for node in spec.nodes:
+        if node.own_engine:
+            _remove_engine(layout, node)
     shutil.rmtree(layout.root, ignore_errors=False)
 
 
-def _remove_node_network(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
+def _remove_host_network(layout: Layout, spec: ClusterSpec) -> None:
     """What kubelet and proxy made in this machine's own network; a namespace goes as a whole."""
-    if node.netns:
-        return
-    for module in ("kubelet", "proxy"):
-        flags = {
-            "kubelet": [f"--root-dir={layout.node(node.name) / 'kubelet'}", f"--hostname-override={node.name}"],
-            "proxy": [f"--nftables-table={'pocketkube' if spec.slot == 0 else f'pocketkube-{spec.name}'}",
-                      f"--cluster-dns={spec.dns_ip}"],
-        }[module]  # fmt: skip
-        _run_python(module, "--cleanup", *flags)
+    here = [node for node in spec.nodes if not node.netns]
+    for node in here:
+        folder = layout.node(node.name)
+        _run_python("kubelet", "--cleanup", f"--root-dir={folder / 'kubelet'}", f"--hostname-override={node.name}")
+    table = proxy_table(spec, NodeSpec(name="", address=""))
+    flags = (f"--nftables-table={table}", f"--cluster-dns={spec.dns_ip}", f"--cluster-cidr={spec.pod_cidr}")
+    _run_python("proxy", "--cleanup", *flags)
+
+
+def _remove_engine(layout: Layout, node: NodeSpec) -> None:
+    """What an engine of ours leaves below /run."""
+    state = engine_state(layout, node)
+    _unmount_below(state)
+    shutil.rmtree(state, ignore_errors=True)
+    for suffix in (".sock", ".pid"):
+        state.with_name(state.name + suffix).unlink(missing_ok=True)
 
 
 def _run_python(module: str, *flags: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import socket
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pocketkube.cluster.errors import ClusterError
-from pocketkube.cluster.spec import ClusterSpec, NodeSpec
+from pocketkube.cluster.processes import listens
+from pocketkube.cluster.spec import MAX_CLUSTERS, ClusterSpec, NodeSpec
 
 
 def primary_address() -> str:
@@ -27,6 +29,16 @@ def local_addresses() -> set[str]:
     return {a["local"] for link in _json("addr") for a in link.get("addr_info", ()) if a.get("family") == "inet"}
 
 
+def bridge_name(slot: int) -> str:
+    return f"pk{slot}br"
+
+
+def taken_slots() -> set[int]:
+    """Slices of this machine's addresses that clusters kept elsewhere use: their bridge is there, or their API server's port is."""
+    links = {link["ifname"] for link in _json("link")}
+    return {s for s in range(MAX_CLUSTERS + 1) if bridge_name(s) in links or (s and listens(6443 + s * 20))}
+
+
 def ensure(spec: ClusterSpec) -> None:
     """Make the bridge and namespaces that are missing. Safe to repeat; nothing that exists is touched."""
     if not spec.bridge:
@@ -36,7 +48,7 @@ def ensure(spec: ClusterSpec) -> None:
         _ip("link", "add", spec.bridge, "type", "bridge")
         _ip("addr", "add", spec.bridge_cidr, "dev", spec.bridge)
     _ip("link", "set", spec.bridge, "up")
-    _accept_bridged(spec.bridge)
+    _firewall(spec, "-I")
     Path("/run/pocketkube").mkdir(mode=0o711, exist_ok=True)
     for index, node in enumerate(spec.nodes):
         if node.netns:
@@ -58,12 +70,15 @@ def _ensure_host(spec: ClusterSpec, node: NodeSpec, veth: str) -> None:
     _ip(*inside, "route", "add", "default", "via", spec.address)
 
 
-def _accept_bridged(bridge: str) -> None:
-    """An engine on this machine sets FORWARD to drop, and bridged frames pass there: let the hosts' bridge through."""
-    for way in ("-i", "-o"):
-        rule = ["FORWARD", way, bridge, "-j", "ACCEPT"]
-        if subprocess.run(["iptables", "-C", *rule], capture_output=True).returncode:
-            subprocess.run(["iptables", "-I", *rule], capture_output=True)
+def _firewall(spec: ClusterSpec, change: str) -> None:
+    """Let the hosts' bridge through, whose frames an engine's firewall would drop, and give the hosts a way out of the machine."""
+    rules = [["filter", "FORWARD", way, spec.bridge, "-j", "ACCEPT"] for way in ("-i", "-o")]
+    source = str(ipaddress.ip_network(spec.bridge_cidr, strict=False))
+    rules.append(["nat", "POSTROUTING", "-s", source, "!", "-o", spec.bridge, "-j", "MASQUERADE"])
+    for table, chain, *rule in rules:
+        there = subprocess.run(["iptables", "-w", "-t", table, "-C", chain, *rule], capture_output=True).returncode == 0
+        if there == (change == "-D"):
+            subprocess.run(["iptables", "-w", "-t", table, change, chain, *rule], capture_output=True)
 
 
 def remove(spec: ClusterSpec) -> None:
@@ -72,8 +87,7 @@ def remove(spec: ClusterSpec) -> None:
         if node.netns and Path("/run/netns", node.netns).exists():
             _ip("netns", "del", node.netns)
     if spec.bridge and any(link["ifname"] == spec.bridge for link in _json("link")):
-        for way in ("-i", "-o"):
-            subprocess.run(["iptables", "-D", "FORWARD", way, spec.bridge, "-j", "ACCEPT"], capture_output=True)
+        _firewall(spec, "-D")
         _ip("link", "del", spec.bridge)
 
 

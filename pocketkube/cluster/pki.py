@@ -43,7 +43,7 @@ def leaves(spec: ClusterSpec) -> list[Leaf]:
     """Every certificate that a cluster needs."""
     api_names = (
         "kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{spec.domain}",
-        "localhost", "127.0.0.1", spec.kubernetes_ip, spec.address,
+        "localhost", "127.0.0.1", spec.kubernetes_ip, spec.address, *spec.names,
     )  # fmt: skip
     made = [
         Leaf("apiserver", "ca", "kube-apiserver", names=api_names, client=False, server=True),

@@ -99,6 +99,11 @@ def port_holder(port: int) -> str:
     return "another program"
 
 
+def listens(port: int) -> bool:
+    """Whether anybody listens on a TCP port of this machine."""
+    return bool(_listeners(port))
+
+
 def _listeners(port: int) -> set[str]:
     found = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

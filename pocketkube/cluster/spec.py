@@ -24,6 +24,17 @@ class NodeSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Joined:
+    """What a worker was told by the cluster that it joined."""
+
+    server: str  # URL
+    pod_cidr: str
+    service_cidr: str
+    dns_ip: str
+    domain: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClusterSpec:
     """Every decision that the components' command lines follow from. Addresses are IPv4, CIDRs in text."""
 
@@ -37,13 +48,29 @@ class ClusterSpec:
     bridge: str = ""  # joins the hosts when nodes live in network namespaces
     bridge_cidr: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)  # "component.flag" to value: overrides on command lines
+    names: tuple[
+        str, ...
+    ] = ()  # more names and addresses that the API server's certificate holds; the first is in URLs
+    joined: Joined | None = (
+        None  # the cluster that this machine's only node belongs to, when its control plane is elsewhere
+    )
+
+    @property
+    def control_plane(self) -> bool:
+        """Whether etcd, API server, scheduler and controller manager run on this machine."""
+        return self.joined is None
 
     @property
     def pod_cidr(self) -> str:
+        if self.joined:
+            return self.joined.pod_cidr
         return f"10.{244 if self.slot == 0 else 200 + self.slot}.0.0/16"
 
     @property
     def service_cidr(self) -> str:
+        if self.joined:
+            return self.joined.service_cidr
         return "10.96.0.0/12" if self.slot == 0 else f"10.{112 + self.slot}.0.0/16"
 
     @property
@@ -57,18 +84,35 @@ class ClusterSpec:
 
     @property
     def dns_ip(self) -> str:
+        if self.joined:
+            return self.joined.dns_ip
         return f"{self.service_prefix}.0.10"
 
     @property
     def domain(self) -> str:
-        return "cluster.local"
+        return self.joined.domain if self.joined else "cluster.local"
 
     def port(self, usual: int) -> int:
         """A well-known port, moved aside for the second and further clusters on one machine."""
         return usual + self.slot * 20
 
-    def api_port(self, index: int = 0) -> int:
-        return self.port(6443) + index
+    @property
+    def balanced(self) -> bool:
+        """Several API servers stand behind one address: the balancer has the usual port."""
+        return self.api_servers > 1
+
+    @property
+    def api_port(self) -> int:
+        """The stable port that everyone uses."""
+        return self.port(6443)
+
+    def server_port(self, index: int) -> int:
+        """Where one API server listens."""
+        return self.api_port + 1 + index if self.balanced else self.api_port
+
+    def replica_port(self, usual: int, index: int) -> int:
+        """A port of a scheduler or controller manager; further ones stand apart from all well-known ports."""
+        return self.port(usual) if index == 0 else self.port(usual + 10000) + 2 * (index - 1)
 
     def etcd_ports(self, index: int = 0) -> tuple[int, int]:
         """(client, peer). Not 2379: a distribution's own etcd service may hold it."""
@@ -82,12 +126,14 @@ class ClusterSpec:
     @property
     def server(self) -> str:
         """The URL for people and tools on this machine."""
-        return f"https://127.0.0.1:{self.api_port()}"
+        return self.joined.server if self.joined else f"https://127.0.0.1:{self.api_port}"
 
     @property
     def internal_server(self) -> str:
         """The URL for nodes."""
-        return f"https://{self.address}:{self.api_port()}"
+        if self.joined:
+            return self.joined.server
+        return f"https://{self.names[0] if self.names else self.address}:{self.api_port}"
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
@@ -96,6 +142,8 @@ class ClusterSpec:
     def from_json(cls, text: str) -> ClusterSpec:
         data: dict[str, Any] = json.loads(text)
         data["nodes"] = tuple(NodeSpec(**n) for n in data["nodes"])
+        data["names"] = tuple(data.get("names", ()))
+        data["joined"] = Joined(**data["joined"]) if data.get("joined") else None
         return cls(**data)
 
 

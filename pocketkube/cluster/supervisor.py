@@ -198,7 +198,12 @@ class Supervisor:
         if self.guard:
             self.guard.signal(signal.SIGKILL)
             processes.reap(self.guard.pid, wait=True)
-        for names in (("kubelet", "proxy", "scheduler", "controller"), ("apiserver",), ("etcd",), ("engine",)):
+        for names in (
+            ("kubelet", "proxy", "scheduler", "controller"),
+            ("apiserver", "balancer"),
+            ("etcd",),
+            ("engine",),
+        ):
             group = [k for k in self.kept if k.process and k.component.name in names]
             for kept in group:
                 assert kept.process

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`run` returns the exit code; a ClusterError that it raises is printed as one line. `passes_rest`: flags after the verb are not ours."""
+    """`run` returns the exit code; a ClusterError that it raises is printed as one line.
+
+    `passes_rest`: flags after the verb are not ours."""
 
     help: str
     run: Callable[[argparse.Namespace], int]

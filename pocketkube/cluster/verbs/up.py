@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from pocketkube.cluster import console, lifecycle, prepare, processes
 from pocketkube.cluster import spec as specs
@@ -20,6 +21,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--advertise-address", default="", metavar="IP", help="address that nodes and pods reach the API server at"
     )
+    parser.add_argument(
+        "--flag", action="append", default=[], metavar="COMPONENT.FLAG=VALUE",
+        help="set a flag of a component, as controller.node-monitor-grace-period=20s; repeatable",
+    )  # fmt: skip
     parser.add_argument("--yes", "-y", action="store_true", help="install what is missing without asking")
 
 
@@ -44,10 +49,20 @@ def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
     prepare.check_disk(layout.root)
     prepare.install(prepare.missing(own_engines=nodes > 1), yes=args.yes)
     spec = lifecycle.plan(
-        layout.name, nodes=nodes, api_servers=servers, etcd_members=members, address=args.advertise_address
-    )
+        layout.name, nodes=nodes, api_servers=servers, etcd_members=members, address=args.advertise_address,
+        flags=_flags(args.flag),
+    )  # fmt: skip
     lifecycle.check_ports(spec)
     return spec
+
+
+def _flags(given: list[str]) -> dict[str, str]:
+    for text in given:
+        if not re.fullmatch(r"[a-z]+\.[a-z0-9-]+=.*", text):
+            raise ClusterError(
+                f"--flag {text!r} is not COMPONENT.FLAG=VALUE, as controller.node-monitor-grace-period=20s"
+            )
+    return {name: value for name, _, value in (text.partition("=") for text in given)}
 
 
 def _again(layout: Layout, spec: ClusterSpec, args: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def test_clusters_beside_each_other_share_no_port_and_no_address() -> None:
     ports = [
         p
         for s in specs
-        for p in (s.api_port(0), s.api_port(1), s.api_port(2), *(x for i in range(3) for x in s.etcd_ports(i)))
+        for p in (s.api_port, s.server_port(1), s.server_port(2), *(x for i in range(3) for x in s.etcd_ports(i)))
     ]
     assert len(ports) == len(set(ports))
     assert len({s.pod_cidr for s in specs}) == len({s.dns_ip for s in specs}) == 5

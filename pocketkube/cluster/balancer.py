@@ -1,0 +1,211 @@
+"""One stable address in front of several API servers: `python -m pocketkube.cluster.balancer --listen A:P --backends A:P,A:P`.
+
+Bytes pass through untouched, so TLS and client certificates stay between client and server. A new connection goes to the server
+with the fewest; one that refuses, does not accept in time or does not say it is ready gets none, and one that stops being ready loses those
+it has: its clients reconnect and reach another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import ssl
+import sys
+from dataclasses import dataclass, field
+
+from pocketkube.base import logs, tasks
+
+log = logging.getLogger("balancer")
+
+CONNECT_SECONDS = 2.0
+CHECK_SECONDS = 1.0  # between looks at a server's readiness
+ANSWER_SECONDS = 3.0  # a readiness answer that takes longer counts as none
+HIGH_WATER = 1 << 18  # bytes waiting for a slow reader before its sender is paused
+
+
+@dataclass(eq=False)
+class Server:
+    """One API server. `ready` until proved otherwise, so that a start needs no wait."""
+
+    host: str
+    port: int
+    ready: bool = True
+    pairs: set[Side] = field(default_factory=set)
+
+    def mark(self, ready: bool) -> None:
+        if ready != self.ready:
+            log.log(
+                logging.INFO if ready else logging.WARNING,
+                "%s:%d is %s",
+                self.host,
+                self.port,
+                "ready" if ready else "not ready",
+            )
+        self.ready = ready
+        if not ready:
+            for side in list(self.pairs):
+                side.abort()
+
+
+class Side(asyncio.Protocol):
+    """One end of a connection that passes through. What comes in goes to `peer`; a peer that cannot keep up pauses us."""
+
+    def __init__(self, peer: Side | None = None) -> None:
+        self.peer = peer
+        self.transport: asyncio.Transport | None = None
+        self._early: list[bytes] = []
+        self.closed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(HIGH_WATER)
+
+    def join(self, peer: Side) -> None:
+        """From now on bytes pass; those that came before go first."""
+        self.peer = peer
+        assert peer.transport
+        for data in self._early:
+            peer.transport.write(data)
+        self._early = []
+        if self.transport:
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.write(data)
+        else:
+            self._early.append(data)
+            assert self.transport
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        if self.peer is not None and self.peer.transport is not None and self.peer.transport.can_write_eof():
+            with contextlib.suppress(OSError):
+                self.peer.transport.write_eof()
+            return True
+        return False
+
+    def pause_writing(self) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed.set()
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.close()
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Balancer:
+    def __init__(self, servers: list[Server]):
+        self.servers = servers
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.check_hostname = (
+            False  # asked for readiness only: nothing secret goes there, nothing is believed but that
+        )
+        self._context.verify_mode = ssl.CERT_NONE
+
+    def candidates(self) -> list[Server]:
+        """In the order to try: ready ones first, the least used of them first. One that is not ready is better than none."""
+        return sorted(self.servers, key=lambda s: (not s.ready, len(s.pairs)))
+
+    def accept(self) -> Side:
+        return _Client(self)
+
+    async def connect(self, client: Side) -> None:
+        """Find a server for a client, or hang up."""
+        loop = asyncio.get_running_loop()
+        for server in self.candidates():
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    _, side = await loop.create_connection(lambda: Side(client), server.host, server.port)
+            except OSError as error:
+                log.info("%s:%d does not take a connection: %s", server.host, server.port, error)
+                server.mark(False)
+                continue
+            server.pairs.add(side)
+            if client.closed.is_set():
+                side.abort()
+            else:
+                client.join(side)
+            await side.closed.wait()
+            server.pairs.discard(side)
+            return
+        client.abort()
+
+    async def watch(self, server: Server) -> None:
+        """Ask a server over one kept connection whether it is ready, again and again."""
+        while True:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    reader, writer = await asyncio.open_connection(server.host, server.port, ssl=self._context)
+            except OSError:
+                server.mark(False)
+                await asyncio.sleep(CHECK_SECONDS)
+                continue
+            try:
+                while True:
+                    server.mark(await _ready(reader, writer))
+                    await asyncio.sleep(CHECK_SECONDS)
+            except (OSError, asyncio.IncompleteReadError, ValueError):
+                server.mark(False)
+            finally:
+                writer.close()
+            await asyncio.sleep(CHECK_SECONDS / 10)
+
+
+class _Client(Side):
+    """The client's end of a connection: made by accepting, and then in need of a server."""
+
+    def __init__(self, balancer: Balancer):
+        super().__init__()
+        self._balancer = balancer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        tasks.spawn("connect", self._balancer.connect(self))
+
+
+async def _ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """One request on a kept connection. Raises OSError (TimeoutError is one), IncompleteReadError, ValueError."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: balancer\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = head.partition(b"content-length:")[2].split(b"\r\n", 1)[0]
+        await reader.readexactly(int(length))
+    return head.split(b" ", 2)[1] == b"200"
+
+
+async def run(listen: str, backends: str, stop: asyncio.Event) -> None:
+    servers = [Server(host, int(port)) for host, _, port in (b.rpartition(":") for b in backends.split(","))]
+    balancer = Balancer(servers)
+    host, _, port = listen.rpartition(":")
+    listener = await asyncio.get_running_loop().create_server(balancer.accept, host, int(port), backlog=512)
+    log.info("serving %s for %s", listen, backends)
+    try:
+        await tasks.run_tasks({f"watch {s.port}": balancer.watch(s) for s in servers}, stop=stop)
+    finally:
+        listener.close()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="balancer", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--listen", required=True, metavar="ADDRESS:PORT")
+    parser.add_argument("--backends", required=True, metavar="ADDRESS:PORT,...")
+    args = parser.parse_args(argv)
+    logs.setup("info")
+    return tasks.main(lambda stop: run(args.listen, args.backends, stop))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
