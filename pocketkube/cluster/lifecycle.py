@@ -54,6 +54,13 @@ def plan(
     )  # fmt: skip
 
 
+def _busy_slots() -> set[int]:
+    """Slices that somebody else on this machine uses, such as a cluster kept under another $POCKETKUBE_HOME.
+
+    Slice 0 is never among them: for the default cluster a port in use is an error to tell, not to move away from."""
+    return {n for n in range(1, specs.MAX_CLUSTERS + 1) if processes.port_holder(6443 + 20 * n)}
+
+
 def _host_name(cluster: str) -> str:
     """This machine's name as a node's; clusters beside the default one add their own name, for one engine serves them all."""
     host = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-") or "node"
@@ -260,7 +267,13 @@ def _remove_engine(layout: Layout, node: NodeSpec) -> None:
 
 def _run_python(module: str, *flags: str) -> None:
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run([sys.executable, "-m", module, *flags], env=env, capture_output=True, text=True, timeout=60)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *flags], env=env, capture_output=True, text=True, timeout=30
+        )
+    except subprocess.TimeoutExpired:
+        console.say(f"  {module} --cleanup did not end in 30s")
+        return
     if done.returncode:
         console.say(f"  {module} --cleanup: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
 
