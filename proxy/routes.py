@@ -8,6 +8,7 @@ nothing to agree on beforehand: each end's tunnel address is the first of its po
 from __future__ import annotations
 
 import asyncio
+import functools
 import contextlib
 import hashlib
 import ipaddress
@@ -235,16 +236,16 @@ async def _ip(*words: str, text: str = "") -> str:
 
 
 async def _run(command: Sequence[str], text: str = "") -> str:
+    run = functools.partial(subprocess.run, command, input=text, capture_output=True, text=True)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
+        done = await asyncio.to_thread(
+            run
+        )  # a program that reads no input closes it early, which a thread's pipe forgives
     except FileNotFoundError as error:
         raise RouteError(f"{command[0]} is not on this host: install iproute2") from error
-    out, problem = await process.communicate(text.encode())
-    if process.returncode and "-force" not in command:
-        raise RouteError(problem.decode().strip() or f"{command[0]} exited {process.returncode}")
-    return out.decode()
+    if done.returncode and "-force" not in command:
+        raise RouteError(done.stderr.strip() or f"{command[0]} exited {done.returncode}")
+    return done.stdout
 
 
 def cleanup(cluster_cidr: str) -> None:

@@ -13,9 +13,11 @@ Each change is one transaction of `nft -f -`, made of just what differs: the ker
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
 import shutil
+import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -264,17 +266,11 @@ class Nftables:
 
 async def nft(lines: Sequence[str]) -> None:
     """Run one transaction. Raises BackendError with the kernel's words."""
-    process = await asyncio.create_subprocess_exec(
-        "nft",
-        "-f",
-        "-",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, error = await process.communicate(("\n".join(lines) + "\n").encode())
-    if process.returncode:
-        raise BackendError(f"nft refused: {error.decode(errors='replace').strip()[:500]}")
+    text = "\n".join(lines) + "\n"
+    run = functools.partial(subprocess.run, ["nft", "-f", "-"], input=text, capture_output=True, text=True)
+    done = await asyncio.to_thread(run)  # a refused transaction closes its input early, which a thread's pipe forgives
+    if done.returncode:
+        raise BackendError(f"nft refused: {done.stderr.strip()[:500]}")
 
 
 async def _forget_udp(old: dict[str, Rules], wanted: dict[str, Rules]) -> None:
