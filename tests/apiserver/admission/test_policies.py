@@ -16,6 +16,7 @@ from tests.apiserver.admission.conftest import SCHEME, Admit, Obj, pod, request
 RULES: Obj = {
     "resourceRules": [{"operations": ["*"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}]
 }
+EXCLUDED: Obj = {**RULES, "excludeResourceRules": RULES["resourceRules"]}
 
 
 def deployment(replicas: int = 3, **metadata: Any) -> Obj:
@@ -128,7 +129,7 @@ async def refused(admit: Admit, asked: AdmissionRequest, **setup: Any) -> errors
         ),
         pytest.param(
             {
-                "matchConstraints": {**RULES, "excludeResourceRules": RULES["resourceRules"]},
+                "matchConstraints": EXCLUDED,
                 "validations": [{"expression": "false"}],
             },
             "",
