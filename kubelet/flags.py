@@ -225,3 +225,14 @@ def from_file(path: Path) -> Obj:
     if mode := (content.get("authorization") or {}).get("mode"):
         found["authorization_mode"] = mode
     return found
+
+
+def to_file(config: KubeletConfig) -> Obj:
+    """The settings as /configz shows them."""
+    found: Obj = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1"}
+    for name, (field, _) in FILE_FIELDS.items():
+        value = getattr(config, field)
+        if value not in (None, "", ()):
+            plain = isinstance(value, int | str | float | bool)
+            found[name] = value if plain else [*value] if isinstance(value, tuple) else str(value)
+    return found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any
 
+from kubelet import flags
 from kubelet.config import KubeletConfig
 from kubelet.node.agent import NodeAgent
 from kubelet.objects import Objects
@@ -16,10 +18,14 @@ from kubelet.pods.mirror import Mirrors
 from kubelet.pods.static import StaticPods
 from kubelet.runtime.docker import DockerRuntime
 from kubelet.runtime.interface import Runtime
+from kubelet.server.app import KubeletServer
+from kubelet.server.authentication import Gate
+from kubelet.server.certificates import self_signed
+from kubelet.server.stats import Stats
 from kubelet.statuses import Statuses
 from kubelet.tokens import Tokens
 from pocketkube.api.meta import times
-from pocketkube.base import tasks
+from pocketkube.base import serving, tasks, tls
 from pocketkube.base.clock import Clock, SystemClock
 from pocketkube.client.config import ClientConfig
 from pocketkube.client.events import EventRecorder
@@ -89,6 +95,7 @@ class Kubelet:
             "node status": self.node.run_status(),
             "node lease": self.node.run_lease(),
             "pod sources": self._run_sources(),
+            **self._servers(stop),
         }
         try:
             await tasks.run_tasks(work, stop=stop)
@@ -96,6 +103,30 @@ class Kubelet:
             await self.manager.stop()
             await self.runtime.aclose()
             await self.client.aclose()
+
+    def _servers(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
+        """The authenticated one, the read-only one, the health one."""
+        config = self.config
+        stats = Stats(self.runtime, self.manager, self.node, self.clock, root=config.root_dir, name=config.node_name)
+
+        def app(gate: Gate | None) -> KubeletServer:
+            return KubeletServer(
+                self.runtime, self.manager, stats, self.clock, gate=gate, settings=lambda: flags.to_file(config)
+            )
+
+        gate = Gate(config, self.client, self.clock)
+        cert, key = config.tls_cert, config.tls_key
+        if cert is None or key is None:
+            cert, key = self_signed(config.cert_dir, name=config.node_name, addresses=self.node.addresses)
+        secure = tls.server_context(cert, key, config.client_ca)
+        servers = {"server": serving.serve(app(gate), host=config.address, port=config.port, tls=secure, stop=stop)}
+        for name, host, port in (
+            ("read-only server", "127.0.0.1", config.read_only_port),
+            ("health server", config.healthz_address, config.healthz_port),
+        ):
+            if port:
+                servers[name] = serving.serve(app(None), host=host, port=port, stop=stop)
+        return servers
 
     def _admit(self, pod: Obj, others: list[Obj]) -> tuple[str, str] | None:
         node = self.node.node
@@ -175,5 +206,9 @@ def _runtime(config: KubeletConfig) -> Runtime:
     path = endpoint.removeprefix("unix://")
     # the label by which this node's containers are known on an engine that others use too
     return DockerRuntime(
-        path, kubelet=str(config.root_dir), pause_image=config.infra_image, cluster_cidr=config.cluster_cidr, mtu=config.mtu
+        path,
+        kubelet=str(config.root_dir),
+        pause_image=config.infra_image,
+        cluster_cidr=config.cluster_cidr,
+        mtu=config.mtu,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,6 +21,8 @@ from kubelet.network.ipam import AddressPool
 from kubelet.network.netlink import Netlink, inside
 
 log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
 
 
 class PodNetwork:
@@ -120,6 +123,21 @@ class PodNetwork:
         if problem:
             log.warning("nftables refused the pod network's rules: %s", problem)
         return problem
+
+
+def connect_inside(pid: int, port: int) -> socket.socket:
+    """A TCP connection to `port` on the loopback of process `pid`'s network namespace; of our own for 0. Raises OSError."""
+    if not pid:
+        return socket.create_connection(("localhost", port), CONNECT_SECONDS)
+    namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with inside(namespace):
+            try:
+                return socket.create_connection(("127.0.0.1", port), CONNECT_SECONDS)
+            except ConnectionRefusedError:
+                return socket.create_connection(("::1", port), CONNECT_SECONDS)
+    finally:
+        os.close(namespace)
 
 
 def _holds(cidr: str, network: IPv4Network) -> bool:

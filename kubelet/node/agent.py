@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
 
+ENGINE_SECONDS = 5.0  # that the first status waits for the engine
 LEASE_NAMESPACE = "kube-node-lease"
 TRANSIENT = (errors.StatusError, httpx.HTTPError, OSError, TimeoutError)
 
@@ -124,6 +126,8 @@ class NodeAgent:
 
     async def run_status(self) -> None:
         await self.register()
+        with contextlib.suppress(TimeoutError):  # a restarted kubelet must not call a healthy node unready
+            await asyncio.wait_for(self._runtime.wait_synced(), ENGINE_SECONDS)
         while True:
             await self._look_at_engine()
             try:

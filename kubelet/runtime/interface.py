@@ -6,6 +6,7 @@ an engine keeps it current by its event stream and tells subscribers the uid of 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -287,6 +288,11 @@ class Runtime(Protocol):
         self, record: ContainerRecord, command: list[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
     ) -> Streams: ...
     async def open_attach(self, record: ContainerRecord, *, stdin: bool, stdout: bool, stderr: bool) -> Streams: ...
+    async def connect_port(
+        self, sandbox: SandboxRecord, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to that port of the pod's loopback. Raises OSError too."""
+
     def logs(self, record: ContainerRecord, options: LogOptions) -> AsyncIterator[tuple[int, bytes]]: ...
     async def usage(self, record: ContainerRecord) -> Usage: ...
     async def image(self, reference: str) -> ImageRecord | None: ...

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kubelet.network.firewall import HostPort
-from kubelet.network.pod_network import PodNetwork
+from kubelet.network.pod_network import PodNetwork, connect_inside
 from kubelet.runtime.docker import bodies, inspection, labels, streams
 from kubelet.runtime.docker.engine import Engine
 from kubelet.runtime.docker.images import CHANGES, Images
@@ -456,6 +456,12 @@ class DockerRuntime:
             return 0
 
         return streams.HijackedStreams(reader, writer, tty=record.tty, resize=resize, exit_code=exit_code)
+
+    async def connect_port(
+        self, sandbox: SandboxRecord, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        raw = await asyncio.to_thread(connect_inside, 0 if sandbox.host_network else sandbox.pid, port)
+        return await asyncio.open_connection(sock=raw)
 
     async def logs(self, record: ContainerRecord, options: LogOptions) -> AsyncIterator[tuple[int, bytes]]:
         params = {
