@@ -8,8 +8,8 @@ nothing to agree on beforehand: each end's tunnel address is the first of its po
 from __future__ import annotations
 
 import asyncio
-import functools
 import contextlib
+import functools
 import hashlib
 import ipaddress
 import json
