@@ -133,6 +133,7 @@ def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "service-account-issuer": f"https://kubernetes.default.svc.{spec.domain}",
         "service-cluster-ip-range": spec.service_cidr,
         "authorization-mode": "Node,RBAC",
+        "enable-admission-plugins": "NodeRestriction",
         "enable-bootstrap-token-auth": "true",
         "allow-privileged": "true",
         "kubelet-client-certificate": pki / "apiserver-kubelet-client.crt",
