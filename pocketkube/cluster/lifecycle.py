@@ -54,13 +54,6 @@ def plan(
     )  # fmt: skip
 
 
-def _busy_slots() -> set[int]:
-    """Slices that somebody else on this machine uses, such as a cluster kept under another $POCKETKUBE_HOME.
-
-    Slice 0 is never among them: for the default cluster a port in use is an error to tell, not to move away from."""
-    return {n for n in range(1, specs.MAX_CLUSTERS + 1) if processes.port_holder(6443 + 20 * n)}
-
-
 def _host_name(cluster: str) -> str:
     """This machine's name as a node's; clusters beside the default one add their own name, for one engine serves them all."""
     host = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-") or "node"
