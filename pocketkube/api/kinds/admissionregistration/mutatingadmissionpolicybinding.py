@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pocketkube.api.kinds import webhooks
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+
+def _validate(obj: Obj) -> Errors:
+    return webhooks.validate_binding(obj)
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj)
+
 
 KIND = Kind(
     group="admissionregistration.k8s.io",
@@ -14,4 +29,9 @@ KIND = Kind(
     schema=Schema.of("io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding"),
     categories=("api-extensions",),
     priority=10,
+    columns=webhooks.POLICY_BINDING_COLUMNS,
+    row=webhooks.binding_row,
+    default=webhooks.default_binding,
+    validate=_validate,
+    validate_update=_validate_update,
 )

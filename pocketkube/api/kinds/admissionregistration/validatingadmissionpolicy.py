@@ -2,8 +2,51 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import columns, webhooks, workload
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.number("Validations", "How many validations it has."),
+    columns.text("ParamKind", "The kind of its parameters."),
+    columns.AGE,
+)
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj["spec"]
+    wrong: Errors = []
+    if spec["failurePolicy"] not in ("Fail", "Ignore"):
+        wrong.append(field.not_supported("spec.failurePolicy", spec["failurePolicy"], ["Fail", "Ignore"]))
+    if (kind := spec.get("paramKind")) is not None:
+        wrong += [field.required(f"spec.paramKind.{x}") for x in ("apiVersion", "kind") if not kind.get(x)]
+    wrong += webhooks.validate_match(spec.get("matchConstraints"), "spec.matchConstraints", needed=True)
+    wrong += webhooks.match_conditions(spec.get("matchConditions") or [], "spec.matchConditions")
+    if not spec.get("validations") and not spec.get("auditAnnotations"):
+        why = "validations or auditAnnotations must contain at least one item"
+        wrong.append(field.required("spec.validations", why))
+    for at, check in enumerate(spec.get("validations") or ()):
+        if not (check.get("expression") or "").strip():
+            wrong.append(field.required(f"spec.validations[{at}].expression", "expression is not specified"))
+    return wrong
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj)
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    count = len((obj.get("spec") or {}).get("validations") or ())
+    return [obj["metadata"]["name"], count, webhooks.param_kind(obj), columns.age(obj, now)]
+
 
 KIND = Kind(
     group="admissionregistration.k8s.io",
@@ -15,4 +58,10 @@ KIND = Kind(
     categories=("api-extensions",),
     subresources=(STATUS,),
     priority=10,
+    columns=_COLUMNS,
+    row=_row,
+    default=webhooks.default_policy,
+    prepare_create=workload.begins(),
+    validate=_validate,
+    validate_update=_validate_update,
 )

@@ -2,8 +2,91 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
+from pocketkube.api.meta import field, objects
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.text("Service", "Who answers: a service, or this server itself."),
+    columns.text("Available", "Whether it answers, and why not."),
+    columns.AGE,
+)
+_MAX_PRIORITY = 20000
+
+
+def _default(obj: Obj) -> None:
+    if (service := workload.spec_of(obj).get("service")) is not None:
+        workload.fill(service, port=443)
+
+
+def _validate(obj: Obj) -> Errors:
+    spec, name = obj["spec"], obj["metadata"].get("name", "")
+    group, version = spec.get("group") or "", spec.get("version") or ""
+    wrong: Errors = []
+    if name != f"{version}.{group}":
+        wrong.append(
+            field.invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{version}.{group}"')
+        )
+    if group:
+        wrong += [field.invalid("spec.group", group, why) for why in checks.dns_subdomain(group)]
+    if not version:
+        wrong.append(field.required("spec.version"))
+    wrong += [field.invalid("spec.version", version, why) for why in checks.dns_label(version) if version]
+    for field_name in ("groupPriorityMinimum", "versionPriority"):
+        value = spec.get(field_name) or 0
+        most = _MAX_PRIORITY if field_name == "groupPriorityMinimum" else 1000
+        if not 0 < value <= most:
+            why = f"must be positive and less than {most}"
+            wrong.append(field.invalid(f"spec.{field_name}", value, why))
+    return wrong + _service(spec)
+
+
+def _service(spec: Obj) -> Errors:
+    service = spec.get("service")
+    if service is None:
+        wrong = (
+            [field.invalid("spec.caBundle", spec["caBundle"], "local APIServices may not have a caBundle")]
+            if spec.get("caBundle")
+            else []
+        )
+        if spec.get("insecureSkipTLSVerify"):
+            wrong.append(
+                field.invalid(
+                    "spec.insecureSkipTLSVerify", True, "local APIServices may not have insecureSkipTLSVerify"
+                )
+            )
+        return wrong
+    wrong = [field.required(f"spec.service.{x}") for x in ("namespace", "name") if not service.get(x)]
+    if spec.get("insecureSkipTLSVerify") and spec.get("caBundle"):
+        wrong.append(field.invalid("spec.insecureSkipTLSVerify", True, "may not be true if caBundle is present"))
+    return wrong
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj)
+
+
+def _available(obj: Obj) -> str:
+    found = objects.condition(obj, "Available")
+    if found is None:
+        return "Unknown"
+    status = str(found.get("status", ""))
+    return status if status == "True" or not found.get("reason") else f"{status} ({found['reason']})"
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    service = (obj.get("spec") or {}).get("service")
+    shown = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
+    return [obj["metadata"]["name"], shown, _available(obj), columns.age(obj, now)]
+
 
 KIND = Kind(
     group="apiregistration.k8s.io",
@@ -18,4 +101,10 @@ KIND = Kind(
     priority=10,
     has_generation=False,
     validates_name_as="path-segment",
+    columns=_COLUMNS,
+    row=_row,
+    default=_default,
+    prepare_create=workload.begins(),
+    validate=_validate,
+    validate_update=_validate_update,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pocketkube.api.kinds import access
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
 
@@ -15,4 +16,5 @@ KIND = Kind(
     verbs=("create",),
     priority=10,
     has_generation=False,
+    validate=access.validate_self,
 )

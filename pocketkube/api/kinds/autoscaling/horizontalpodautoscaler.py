@@ -2,8 +2,197 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.text("Reference", "What is scaled."),
+    columns.text("Targets", "Measured and wanted values."),
+    columns.text("MinPods", "The fewest pods."),
+    columns.number("MaxPods", "The most pods."),
+    columns.number("Replicas", "How many pods there are."),
+    columns.AGE,
+)
+_UP = [{"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15}]
+_DOWN = [{"type": "Percent", "value": 100, "periodSeconds": 15}]
+_SOURCES = {
+    "Object": "object", "Pods": "pods", "Resource": "resource", "External": "external", "ContainerResource": "containerResource",
+}  # fmt: skip
+_SHOWN = 2
+
+
+def _default(obj: Obj) -> None:
+    spec = workload.spec_of(obj)
+    workload.fill(spec, minReplicas=1)
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    if (behavior := spec.get("behavior")) is not None:
+        behavior["scaleUp"] = _rules(behavior.get("scaleUp"), _UP, stabilization=0)
+        behavior["scaleDown"] = _rules(behavior.get("scaleDown"), _DOWN, stabilization=None)
+    status = obj.setdefault("status", {})
+    workload.fill(status, desiredReplicas=0)
+    status.setdefault("currentMetrics", None)
+
+
+def _rules(given: Obj | None, policies: list[Obj], *, stabilization: int | None) -> Obj:
+    rules = dict(given or {})
+    if not rules.get("policies"):
+        rules["policies"] = [dict(policy) for policy in policies]
+    workload.fill(rules, selectPolicy="Max")
+    if stabilization is not None:
+        workload.fill(rules, stabilizationWindowSeconds=stabilization)
+    return rules
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj["spec"]
+    wrong: Errors = []
+    least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
+    if least is not None and least < 1:
+        wrong.append(field.invalid("spec.minReplicas", least, "must be greater than or equal to 1"))
+    if most < 1:
+        wrong.append(field.invalid("spec.maxReplicas", most, "must be greater than 0"))
+    if least is not None and most < least:
+        wrong.append(field.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
+    target = spec.get("scaleTargetRef") or {}
+    wrong += [field.required(f"spec.scaleTargetRef.{name}") for name in ("kind", "name") if not target.get(name)]
+    for at, metric in enumerate(spec.get("metrics") or ()):
+        wrong += _metric(metric, f"spec.metrics[{at}]")
+    for name, rules in (spec.get("behavior") or {}).items():
+        wrong += _behavior(rules or {}, f"spec.behavior.{name}")
+    return wrong
+
+
+def _metric(metric: Obj, path: str) -> Errors:
+    kind = metric.get("type")
+    if not kind:
+        return [field.required(f"{path}.type", "must specify a metric source type")]
+    if kind not in _SOURCES:
+        return [field.not_supported(f"{path}.type", kind, sorted(_SOURCES))]
+    source = metric.get(_SOURCES[kind])
+    if source is None:
+        why = "must populate the given metric source"
+        return [field.required(f"{path}.{_SOURCES[kind]}", why)]
+    given = [name for name in _SOURCES.values() if metric.get(name) is not None]
+    wrong = [
+        field.forbidden(f"{path}.{name}", "must populate the given metric source only")
+        for name in given
+        if name != _SOURCES[kind]
+    ]
+    path = f"{path}.{_SOURCES[kind]}"
+    if kind in ("Resource", "ContainerResource") and not source.get("name"):
+        wrong.append(field.required(f"{path}.name", "must specify a resource name"))
+    return wrong + _target(source.get("target") or {}, f"{path}.target")
+
+
+def _target(target: Obj, path: str) -> Errors:
+    kind = target.get("type")
+    if not kind:
+        return [field.required(f"{path}.type", "must specify a metric target type")]
+    wrong: Errors = []
+    if kind not in ("Utilization", "Value", "AverageValue"):
+        why = "must be either Utilization, Value, or AverageValue"
+        wrong.append(field.invalid(f"{path}.type", kind, why))
+    for name in ("value", "averageValue"):
+        if target.get(name) is not None and checks.positive_quantity("", target[name]):
+            wrong.append(field.invalid(f"{path}.{name}", target[name], "must be positive"))
+    if (percent := target.get("averageUtilization")) is not None and percent < 1:
+        wrong.append(field.invalid(f"{path}.averageUtilization", percent, "must be greater than 0"))
+    return wrong
+
+
+def _behavior(rules: Obj, path: str) -> Errors:
+    wrong: Errors = []
+    seconds = rules.get("stabilizationWindowSeconds")
+    if seconds is not None and not 0 <= seconds <= 3600:
+        why = "must be greater than or equal to zero" if seconds < 0 else "must be less than or equal to 3600"
+        wrong.append(field.invalid(f"{path}.stabilizationWindowSeconds", seconds, why))
+    if (policy := rules.get("selectPolicy")) not in ("Max", "Min", "Disabled"):
+        wrong.append(field.not_supported(f"{path}.selectPolicy", policy, ["Disabled", "Max", "Min"]))
+    for at, each in enumerate(rules.get("policies") or ()):
+        where = f"{path}.policies[{at}]"
+        if each.get("type") not in ("Pods", "Percent"):
+            wrong.append(field.not_supported(f"{where}.type", each.get("type"), ["Percent", "Pods"]))
+        for name in ("value", "periodSeconds"):
+            if (each.get(name) or 0) <= 0:
+                wrong.append(field.invalid(f"{where}.{name}", each.get(name), checks.POSITIVE))
+        if (each.get("periodSeconds") or 0) > 1800:
+            why = "must be less than or equal to 1800"
+            wrong.append(field.invalid(f"{where}.periodSeconds", each["periodSeconds"], why))
+    return wrong
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj)
+
+
+def _current(spec: Obj, status: list[Obj]) -> Obj:
+    """The measured value that belongs to a metric of the spec: the one of the same source and name."""
+    key = _SOURCES.get(spec.get("type", ""), "")
+    source = spec.get(key) or {}
+    for found in status:
+        measured = found.get(key)
+        if measured is not None and all(
+            measured.get(name) == source.get(name) for name in ("name", "container", "metric", "describedObject")
+        ):
+            return dict(measured.get("current") or {})
+    return {}
+
+
+def _shown(metric: Obj, status: list[Obj]) -> str:
+    """`cpu: 12%/80%`, `20/100`, `5/10 (avg)`."""
+    kind = metric.get("type", "")
+    source = metric.get(_SOURCES.get(kind, "")) or {}
+    target, current = source.get("target") or {}, _current(metric, status)
+    head = f"{source.get('name', '')}: " if kind in ("Resource", "ContainerResource") else ""
+    if target.get("averageUtilization") is not None:
+        measured = current.get("averageUtilization")
+        return f"{head}{columns.UNKNOWN if measured is None else f'{measured}%'}/{target['averageUtilization']}%"
+    if target.get("averageValue") is not None:
+        tail = " (avg)" if kind in ("Object", "External") else ""
+        return f"{head}{current.get('averageValue') or columns.UNKNOWN}/{target['averageValue']}{tail}"
+    return f"{head}{current.get('value') or columns.UNKNOWN}/{target.get('value', '')}"
+
+
+def targets(obj: Obj) -> str:
+    found = [_shown(m, (obj.get("status") or {}).get("currentMetrics") or []) for m in obj["spec"].get("metrics") or ()]
+    if len(found) > _SHOWN:
+        return f"{', '.join(found[:_SHOWN])} + {len(found) - _SHOWN} more..."
+    return ", ".join(found) or columns.NONE
+
+
+def row(obj: Obj, now: datetime) -> list[Any]:
+    spec, reference = obj["spec"], obj["spec"].get("scaleTargetRef") or {}
+    least = spec.get("minReplicas")
+    return [
+        obj["metadata"]["name"],
+        f"{reference.get('kind', '')}/{reference.get('name', '')}",
+        targets(obj),
+        "<unset>" if least is None else str(least),
+        spec.get("maxReplicas", 0),
+        (obj.get("status") or {}).get("currentReplicas", 0),
+        columns.age(obj, now),
+    ]
+
+
+def _convert(obj: Obj, version: str) -> Obj:
+    """From v1, which keeps in annotations what it has no fields for."""
+    if obj.get("apiVersion") == "autoscaling/v2":
+        return obj
+    from pocketkube.api.kinds.autoscaling import horizontalpodautoscaler_v1
+
+    return horizontalpodautoscaler_v1.to_v2(obj)
+
 
 KIND = Kind(
     group="autoscaling",
@@ -17,4 +206,11 @@ KIND = Kind(
     subresources=(STATUS,),
     priority=20,
     has_generation=False,
+    columns=_COLUMNS,
+    row=row,
+    default=_default,
+    prepare_create=workload.begins({"desiredReplicas": 0, "currentMetrics": None}),
+    validate=_validate,
+    validate_update=_validate_update,
+    convert=_convert,
 )

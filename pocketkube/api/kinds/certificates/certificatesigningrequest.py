@@ -2,8 +2,142 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+
+from pocketkube.api.kinds import columns
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind, Subresource
+from pocketkube.api.meta import field, times
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (
+    columns.NAME,
+    columns.AGE,
+    columns.text("SignerName", "Who is to sign."),
+    columns.text("Requestor", "Who asks."),
+    columns.text("RequestedDuration", "For how long."),
+    columns.text("Condition", "Whether it is approved and issued."),
+)
+_USAGES = [
+    "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
+    "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel",
+    "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime",
+    "server auth", "signing", "timestamping",
+]  # fmt: skip
+_REQUESTER = ("username", "uid", "groups", "extra")
+_SHORTEST = 600  # seconds
+
+
+def _prepare_create(obj: Obj) -> None:
+    """Who asks is set by the server from the request's own user."""
+    obj["status"] = {}
+    for name in _REQUESTER:
+        obj.setdefault("spec", {}).pop(name, None)
+
+
+def _prepare_update(obj: Obj, old: Obj) -> None:
+    obj["spec"] = old["spec"]
+
+
+def _prepare_status(obj: Obj, old: Obj) -> None:
+    """Approvals and denials go by /approval only."""
+    status, before = obj.get("status") or {}, old.get("status") or {}
+    settled = [c for c in before.get("conditions") or () if c.get("type") in ("Approved", "Denied")]
+    others = [c for c in status.get("conditions") or () if c.get("type") not in ("Approved", "Denied")]
+    if settled or others:
+        obj["status"] = {**status, "conditions": settled + others}
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj["spec"]
+    usages = spec.get("usages") or []
+    wrong: Errors = [] if usages else [field.required("spec.usages", "usages must be provided")]
+    wrong += [field.not_supported(f"spec.usages[{at}]", u, _USAGES) for at, u in enumerate(usages) if u not in _USAGES]
+    wrong += [field.duplicate(f"spec.usages[{at}]", u) for at, u in enumerate(usages) if u in usages[:at]]
+    wrong += signer_name(spec.get("signerName", ""), "spec.signerName")
+    if spec.get("signerName") == "kubernetes.io/legacy-unknown":
+        why = "the legacy signerName is not allowed via this API version"
+        wrong.append(field.invalid("spec.signerName", spec["signerName"], why))
+    seconds = spec.get("expirationSeconds")
+    if seconds is not None and seconds < _SHORTEST:
+        why = "may not specify a duration less than 600 seconds (10 minutes)"
+        wrong.append(field.invalid("spec.expirationSeconds", seconds, why))
+    return wrong + _request(spec.get("request") or "")
+
+
+def _request(text: str) -> Errors:
+    import base64
+    import binascii
+
+    try:
+        pem = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        pem = b""
+    if b"-----BEGIN CERTIFICATE REQUEST-----" in pem and b"-----END CERTIFICATE REQUEST-----" in pem:
+        return []
+    return [field.invalid("spec.request", text, "PEM block type must be CERTIFICATE REQUEST")]
+
+
+def signer_name(name: str, path: str) -> Errors:
+    """`example.com/some/path`."""
+    if not name:
+        return [field.required(path)]
+    domain, slash, rest = name.partition("/")
+    if not slash or "/" in rest:
+        why = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
+        return [field.invalid(path, name, why)]
+    if "." not in domain:
+        return [field.invalid(path, domain, "should be a domain with at least two segments separated by dots")]
+    return [] if rest else [field.invalid(path, rest, "validating label: must be non-empty")]
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return []
+
+
+def validate_approval(obj: Obj, old: Obj) -> Errors:
+    """On /approval and /status: never both approved and denied, and no decision taken back."""
+    found = {c.get("type") for c in (obj.get("status") or {}).get("conditions") or ()}
+    before = {c.get("type") for c in (old.get("status") or {}).get("conditions") or ()}
+    path = "status.conditions"
+    wrong: Errors = []
+    if {"Approved", "Denied"} <= found:
+        wrong.append(field.invalid(path, "Denied", "Approved and Denied conditions are mutually exclusive"))
+    for kind in ("Approved", "Denied", "Failed"):
+        if kind in before and kind not in found:
+            wrong.append(field.forbidden(path, f'updates may not remove a condition of type "{kind}"'))
+    certificate = (old.get("status") or {}).get("certificate")
+    if certificate and (obj.get("status") or {}).get("certificate") != certificate:
+        wrong.append(field.forbidden("status.certificate", "updates may not change certificate contents once set"))
+    return wrong
+
+
+def _condition(obj: Obj) -> str:
+    status = obj.get("status") or {}
+    found = {c.get("type") for c in status.get("conditions") or ()}
+    words = ["Denied"] if "Denied" in found else ["Approved"] if "Approved" in found else ["Pending"]
+    if "Failed" in found:
+        words.append("Failed")
+    if status.get("certificate"):
+        words.append("Issued")
+    return ",".join(words)
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    spec = obj["spec"]
+    seconds = spec.get("expirationSeconds")
+    return [
+        obj["metadata"]["name"],
+        columns.age(obj, now),
+        spec.get("signerName") or columns.NONE,
+        spec.get("username", ""),
+        times.age(timedelta(seconds=seconds)) if seconds else columns.NONE,
+        _condition(obj),
+    ]
+
 
 KIND = Kind(
     group="certificates.k8s.io",
@@ -17,4 +151,13 @@ KIND = Kind(
     priority=10,
     has_generation=False,
     create_on_update=True,
+    columns=_COLUMNS,
+    row=_row,
+    selectable={"spec.signerName": lambda obj: str(obj["spec"].get("signerName") or "")},
+    prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
+    prepare_status=_prepare_status,
+    validate=_validate,
+    validate_update=_validate_update,
+    validate_status=validate_approval,
 )

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pocketkube.api.kinds import devices
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+
+def _default(obj: Obj) -> None:
+    if obj.get("spec") is None:
+        obj["spec"] = {}
+
+
+def _validate(obj: Obj) -> Errors:
+    return devices.selectors(obj["spec"].get("selectors") or [], "spec.selectors")
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj)
+
 
 KIND = Kind(
     group="resource.k8s.io",
@@ -13,4 +33,7 @@ KIND = Kind(
     namespaced=False,
     schema=Schema.of("io.k8s.api.resource.v1.DeviceClass"),
     priority=10,
+    default=_default,
+    validate=_validate,
+    validate_update=_validate_update,
 )

@@ -2,8 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (columns.NAME, columns.number("Drivers", "How many drivers the node has."), columns.AGE)
+
+
+def _default(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    if spec.get("drivers") is None:
+        spec["drivers"] = []
+
+
+def _validate(obj: Obj) -> Errors:
+    drivers = obj["spec"].get("drivers") or []
+    wrong = checks.unique("spec.drivers", [driver.get("name", "") for driver in drivers], "name")
+    for at, driver in enumerate(drivers):
+        wrong += [field.required(f"spec.drivers[{at}].{x}") for x in ("name", "nodeID") if not driver.get(x)]
+        count = (driver.get("allocatable") or {}).get("count")
+        wrong += checks.not_negative(f"spec.drivers[{at}].allocatable.count", count)
+    return wrong
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    return _validate(obj)
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    return [obj["metadata"]["name"], len((obj.get("spec") or {}).get("drivers") or ()), columns.age(obj, now)]
+
 
 KIND = Kind(
     group="storage.k8s.io",
@@ -14,4 +49,9 @@ KIND = Kind(
     schema=Schema.of("io.k8s.api.storage.v1.CSINode"),
     priority=10,
     has_generation=False,
+    columns=_COLUMNS,
+    row=_row,
+    default=_default,
+    validate=_validate,
+    validate_update=_validate_update,
 )

@@ -2,8 +2,81 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_BETA_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
+_COLUMNS = (
+    columns.NAME,
+    columns.text("Provisioner", "Who makes the volumes."),
+    columns.text("ReclaimPolicy", "What becomes of a volume when its claim goes."),
+    columns.text("VolumeBindingMode", "When a volume is made."),
+    columns.boolean("AllowVolumeExpansion", "Whether volumes can grow."),
+    columns.AGE,
+)
+_MODES = ["Immediate", "WaitForFirstConsumer"]
+_RECLAIM = ["Delete", "Retain"]
+
+
+def _default(obj: Obj) -> None:
+    if not obj.get("reclaimPolicy"):
+        obj["reclaimPolicy"] = "Delete"
+    if not obj.get("volumeBindingMode"):
+        obj["volumeBindingMode"] = "Immediate"
+
+
+def _validate(obj: Obj) -> Errors:
+    wrong: Errors = []
+    provisioner = obj.get("provisioner", "")
+    if not provisioner:
+        wrong.append(field.required("provisioner", provisioner))
+    else:
+        wrong += [field.invalid("provisioner", provisioner, why) for why in checks.qualified(provisioner.lower())]
+    for key in obj.get("parameters") or ():
+        if not key:
+            wrong.append(field.invalid("parameters", key, "field can not be empty."))
+    if obj["reclaimPolicy"] not in _RECLAIM:
+        wrong.append(field.not_supported("reclaimPolicy", obj["reclaimPolicy"], _RECLAIM))
+    if obj["volumeBindingMode"] not in _MODES:
+        wrong.append(field.not_supported("volumeBindingMode", obj["volumeBindingMode"], _MODES))
+    return wrong
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    wrong: Errors = []
+    if (obj.get("parameters") or {}) != (old.get("parameters") or {}):
+        wrong.append(field.forbidden("parameters", "updates to parameters are forbidden."))
+    for name in ("provisioner", "reclaimPolicy"):
+        if obj.get(name) != old.get(name):
+            wrong.append(field.forbidden(name, f"updates to {name} are forbidden."))
+    return wrong + checks.immutable("volumeBindingMode", obj["volumeBindingMode"], old.get("volumeBindingMode"))
+
+
+def is_default(obj: Obj) -> bool:
+    """Claims without a class get this one."""
+    annotations = obj["metadata"].get("annotations") or {}
+    return "true" in (annotations.get(DEFAULT_CLASS), annotations.get(_BETA_DEFAULT))
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    return [
+        obj["metadata"]["name"] + (" (default)" if is_default(obj) else ""),
+        obj.get("provisioner", ""),
+        obj.get("reclaimPolicy", "Delete"),
+        obj.get("volumeBindingMode", "Immediate"),
+        bool(obj.get("allowVolumeExpansion")),
+        columns.age(obj, now),
+    ]
+
 
 KIND = Kind(
     group="storage.k8s.io",
@@ -15,4 +88,9 @@ KIND = Kind(
     short_names=("sc",),
     priority=10,
     has_generation=False,
+    columns=_COLUMNS,
+    row=_row,
+    default=_default,
+    validate=_validate,
+    validate_update=_validate_update,
 )

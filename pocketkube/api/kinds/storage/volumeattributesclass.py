@@ -2,8 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from pocketkube.api.kinds import checks, columns
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
+
+Obj = dict[str, Any]
+
+_COLUMNS = (columns.NAME, columns.text("DriverName", "Which driver it is for."), columns.AGE)
+
+
+def _validate(obj: Obj) -> Errors:
+    wrong: Errors = [] if obj.get("driverName") else [field.required("driverName")]
+    return (
+        wrong
+        if obj.get("parameters")
+        else [*wrong, field.required("parameters", "must contain at least one key/value pair")]
+    )
+
+
+def _validate_update(obj: Obj, old: Obj) -> Errors:
+    wrong = _validate(obj)
+    if obj.get("driverName") != old.get("driverName"):
+        wrong.append(field.invalid("driverName", obj.get("driverName"), checks.IMMUTABLE))
+    if obj.get("parameters") != old.get("parameters"):
+        wrong.append(field.invalid("parameters", obj.get("parameters"), checks.IMMUTABLE))
+    return wrong
+
+
+def _row(obj: Obj, now: datetime) -> list[Any]:
+    return [obj["metadata"]["name"], obj.get("driverName", ""), columns.age(obj, now)]
+
 
 KIND = Kind(
     group="storage.k8s.io",
@@ -15,4 +48,8 @@ KIND = Kind(
     short_names=("vac",),
     priority=10,
     has_generation=False,
+    columns=_COLUMNS,
+    row=_row,
+    validate=_validate,
+    validate_update=_validate_update,
 )

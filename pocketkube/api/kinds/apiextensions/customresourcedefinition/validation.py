@@ -1,0 +1,200 @@
+"""Checks of a CRD: its names, versions, schemas, conversion, columns and subresources."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pocketkube.api.kinds import checks, webhooks
+from pocketkube.api.kinds.apiextensions.customresourcedefinition import structural
+from pocketkube.api.kinds.checks import Errors
+from pocketkube.api.meta import field, names
+
+Obj = dict[str, Any]
+
+_COLUMN_TYPES = ["boolean", "date", "integer", "number", "string"]
+_COLUMN_FORMATS = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"]
+_PATH = re.compile(r"(\.[A-Za-z_][-\w]*|\[['\"][^'\"]+['\"]\])+").fullmatch
+_PROTECTED = ("k8s.io", "kubernetes.io")
+APPROVED = "api-approved.kubernetes.io"
+
+
+def validate(obj: Obj) -> Errors:
+    spec, name = obj["spec"], obj["metadata"].get("name", "")
+    group, plural = spec.get("group", ""), (spec.get("names") or {}).get("plural", "")
+    wrong: Errors = []
+    if name != f"{plural}.{group}":
+        wrong.append(field.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    return wrong + _approved(obj, group) + validate_spec(spec)
+
+
+def _approved(obj: Obj, group: str) -> Errors:
+    """Groups below k8s.io belong to the community."""
+    if not any(group == domain or group.endswith(f".{domain}") for domain in _PROTECTED):
+        return []
+    value = (obj["metadata"].get("annotations") or {}).get(APPROVED, "")
+    if value.startswith(("unapproved", "https://", "http://")):
+        return []
+    path = f"metadata.annotations[{APPROVED}]"
+    if not value:
+        return [field.required(path, "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111")]  # fmt: skip
+    why = 'protected groups must have approval annotation "api-approved.kubernetes.io" with either a URL or a reason starting with "unapproved", see https://github.com/kubernetes/enhancements/pull/1111'  # fmt: skip
+    return [field.invalid(path, value, why)]
+
+
+def validate_spec(spec: Obj) -> Errors:
+    group = spec.get("group", "")
+    wrong: Errors = []
+    if not group:
+        wrong.append(field.required("spec.group"))
+    elif faults := checks.dns_subdomain(group):
+        wrong += [field.invalid("spec.group", group, why) for why in faults]
+    elif "." not in group:
+        wrong.append(field.invalid("spec.group", group, "should be a domain with at least one dot"))
+    wrong += checks.one_of("spec.scope", spec.get("scope"), ["Cluster", "Namespaced"])
+    wrong += _versions(spec.get("versions") or [])
+    wrong += _names(spec.get("names") or {}, "spec.names")
+    if spec.get("preserveUnknownFields"):
+        why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        wrong.append(field.invalid("spec.preserveUnknownFields", True, why))
+    return wrong + _conversion(spec.get("conversion") or {}, "spec.conversion")
+
+
+def _names(found: Obj, path: str) -> Errors:
+    wrong: Errors = []
+    for name in ("plural", "singular", "kind", "listKind"):
+        value = found.get(name, "")
+        if not value:
+            if name != "singular":
+                wrong.append(field.required(f"{path}.{name}"))
+            continue
+        wrong += [field.invalid(f"{path}.{name}", value, why) for why in names.is_dns1035(value.lower())]
+    for name in ("shortNames", "categories"):
+        for at, value in enumerate(found.get(name) or ()):
+            wrong += [field.invalid(f"{path}.{name}[{at}]", value, why) for why in names.is_dns1035(value)]
+    if found.get("kind") and found.get("kind") == found.get("listKind"):
+        why = "kind and listKind may not be the same"
+        wrong.append(field.invalid(f"{path}.listKind", found["listKind"], why))
+    return wrong
+
+
+def _versions(versions: list[Obj]) -> Errors:
+    wrong = checks.unique("spec.versions", [version.get("name", "") for version in versions], "name")
+    for at, version in enumerate(versions):
+        wrong += _version(version, f"spec.versions[{at}]")
+    stored = [version for version in versions if version.get("storage")]
+    if len(stored) != 1:
+        why = "must have exactly one version marked as storage version"
+        wrong.append(field.invalid("spec.versions", versions, why))
+    return wrong
+
+
+def _version(version: Obj, path: str) -> Errors:
+    name = version.get("name", "")
+    wrong = [field.invalid(f"{path}.name", name, why) for why in names.is_dns1035(name)]
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if schema is None:
+        wrong.append(field.required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
+    else:
+        wrong += structural.root(schema, f"{path}.schema.openAPIV3Schema")
+    for at, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        wrong += _column(column, f"{path}.additionalPrinterColumns[{at}]")
+    for at, selectable in enumerate(version.get("selectableFields") or ()):
+        if not selectable.get("jsonPath"):
+            wrong.append(field.required(f"{path}.selectableFields[{at}].jsonPath"))
+        elif not _PATH(selectable["jsonPath"]):
+            why = "must be a simple json path"
+            wrong.append(field.invalid(f"{path}.selectableFields[{at}].jsonPath", selectable["jsonPath"], why))
+    return wrong + _subresources(version.get("subresources") or {}, f"{path}.subresources")
+
+
+def _column(column: Obj, path: str) -> Errors:
+    wrong: Errors = [] if column.get("name") else [field.required(f"{path}.name")]
+    kind = column.get("type", "")
+    if not kind:
+        wrong.append(field.required(f"{path}.type", f"must be one of {','.join(_COLUMN_TYPES)}"))
+    elif kind not in _COLUMN_TYPES:
+        why = f"must be one of {','.join(_COLUMN_TYPES)}"
+        wrong.append(field.invalid(f"{path}.type", kind, why))
+    if (form := column.get("format")) and form not in _COLUMN_FORMATS:
+        why = f"must be one of {','.join(_COLUMN_FORMATS)}"
+        wrong.append(field.invalid(f"{path}.format", form, why))
+    where = column.get("jsonPath", "")
+    if not where:
+        wrong.append(field.required(f"{path}.jsonPath"))
+    elif not where.startswith("."):
+        why = "must be a json path starting with ."
+        wrong.append(field.invalid(f"{path}.jsonPath", where, why))
+    return wrong
+
+
+def _subresources(found: Obj, path: str) -> Errors:
+    scale = found.get("scale")
+    if scale is None:
+        return []
+    wrong: Errors = []
+    for name, head in (("specReplicasPath", ".spec"), ("statusReplicasPath", ".status")):
+        value, where = scale.get(name, ""), f"{path}.scale.{name}"
+        if not value:
+            wrong.append(field.required(where))
+        elif not _PATH(value) or not value.startswith(f"{head}."):
+            wrong.append(field.invalid(where, value, f"should be a json path under {head}"))
+    label = scale.get("labelSelectorPath")
+    if label and (not _PATH(label) or not label.startswith((".spec.", ".status."))):
+        why = "should be a json path under either .spec or .status"
+        wrong.append(field.invalid(f"{path}.scale.labelSelectorPath", label, why))
+    return wrong
+
+
+def _conversion(conversion: Obj, path: str) -> Errors:
+    strategy, webhook = conversion.get("strategy"), conversion.get("webhook")
+    wrong = checks.one_of(f"{path}.strategy", strategy, ["None", "Webhook"])
+    if strategy != "Webhook":
+        if webhook is not None:
+            why = "should not be set when strategy is not set to Webhook"
+            wrong.append(field.forbidden(f"{path}.webhook", why))
+        return wrong
+    path = f"{path}.webhook"
+    if webhook is None or webhook.get("clientConfig") is None:
+        return [*wrong, field.required(f"{path}.clientConfig", "required when strategy is set to Webhook")]
+    versions = webhook.get("conversionReviewVersions") or []
+    if not versions:
+        wrong.append(field.required(f"{path}.conversionReviewVersions"))
+    elif not set(versions) & {"v1", "v1beta1"}:
+        why = "must include at least one of v1, v1beta1"
+        wrong.append(field.invalid(f"{path}.conversionReviewVersions", versions, why))
+    return wrong + webhooks.client_config(webhook["clientConfig"], f"{path}.clientConfig")
+
+
+def validate_update(obj: Obj, old: Obj) -> Errors:
+    spec, before = obj["spec"], old["spec"]
+    wrong = validate_spec(spec)
+    established = any(
+        c.get("type") == "Established" and c.get("status") == "True"
+        for c in (old.get("status") or {}).get("conditions") or ()
+    )
+    if established:
+        wrong += checks.immutable("spec.scope", spec.get("scope"), before.get("scope"))
+        wrong += checks.immutable("spec.names.kind", spec["names"].get("kind"), before["names"].get("kind"))
+    wrong += checks.immutable("spec.group", spec.get("group"), before.get("group"))
+    wrong += checks.immutable("spec.names.plural", spec["names"].get("plural"), before["names"].get("plural"))
+    offered = {version.get("name") for version in spec.get("versions") or ()}
+    for at, name in enumerate((old.get("status") or {}).get("storedVersions") or ()):
+        if name not in offered:
+            why = f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"  # fmt: skip
+            wrong.append(field.invalid(f"status.storedVersions[{at}]", name, why))
+    return wrong
+
+
+def validate_status(obj: Obj, old: Obj) -> Errors:
+    offered = {version.get("name"): version for version in obj["spec"].get("versions") or ()}
+    stored = (obj.get("status") or {}).get("storedVersions") or []
+    wrong = [
+        field.invalid(f"status.storedVersions[{at}]", name, "must appear in spec.versions")
+        for at, name in enumerate(stored)
+        if name not in offered
+    ]
+    for name, version in offered.items():
+        if version.get("storage") and name not in stored:
+            wrong.append(field.invalid("status.storedVersions", stored, f"must have the storage version {name}"))
+    return wrong
