@@ -14,6 +14,7 @@ import logging
 import ssl
 import sys
 from dataclasses import dataclass, field
+from typing import cast
 
 from pocketkube.base import logs, tasks
 
@@ -59,9 +60,8 @@ class Side(asyncio.Protocol):
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(HIGH_WATER)
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER)
 
     def join(self, peer: Side) -> None:
         """From now on bytes pass; those that came before go first."""

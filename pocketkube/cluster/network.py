@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from pocketkube.cluster import processes
 from pocketkube.cluster.errors import ClusterError
-from pocketkube.cluster.processes import listens
-from pocketkube.cluster.spec import MAX_CLUSTERS, ClusterSpec, NodeSpec
+from pocketkube.cluster.spec import MAX_CLUSTERS, PORT_STRIDE, ClusterSpec, NodeSpec
 
 
 def primary_address() -> str:
@@ -34,9 +34,11 @@ def bridge_name(slot: int) -> str:
 
 
 def taken_slots() -> set[int]:
-    """Slices of this machine's addresses that clusters kept elsewhere use: their bridge is there, or their API server's port is."""
+    """Slices of this machine's addresses that clusters kept elsewhere use: their bridge is there, or one of their ports is taken."""
     links = {link["ifname"] for link in _json("link")}
-    return {s for s in range(MAX_CLUSTERS + 1) if bridge_name(s) in links or (s and listens(6443 + s * 20))}
+    busy = processes.listening()
+    further = range(1, MAX_CLUSTERS + 1)
+    return {s for s in further if bridge_name(s) in links or busy & {u + s * PORT_STRIDE for u in (6443, 10256, 12379)}}
 
 
 def ensure(spec: ClusterSpec) -> None:

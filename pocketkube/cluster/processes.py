@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,18 +100,21 @@ def port_holder(port: int) -> str:
     return "another program"
 
 
-def listens(port: int) -> bool:
-    """Whether anybody listens on a TCP port of this machine."""
-    return bool(_listeners(port))
+def listening() -> set[int]:
+    """All TCP ports of this machine that somebody listens on."""
+    return {port for port, _ in _sockets()}
 
 
 def _listeners(port: int) -> set[str]:
-    found = set()
+    return {inode for found, inode in _sockets() if found == port}
+
+
+def _sockets() -> Iterator[tuple[int, str]]:
+    """(port, inode) of every listening TCP socket."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(FileNotFoundError), open(table) as file:
             next(file)
             for line in file:
                 fields = line.split()
-                if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                    found.add(fields[9])
-    return found
+                if fields[3] == "0A":
+                    yield int(fields[1].rsplit(":", 1)[1], 16), fields[9]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_CLUSTERS = 14  # of one machine: each has its own slice of addresses
+PORT_STRIDE = 20  # between the ports of one cluster and the next on a machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ class ClusterSpec:
 
     def port(self, usual: int) -> int:
         """A well-known port, moved aside for the second and further clusters on one machine."""
-        return usual + self.slot * 20
+        return usual + self.slot * PORT_STRIDE
 
     @property
     def balanced(self) -> bool:
@@ -112,7 +113,7 @@ class ClusterSpec:
 
     def replica_port(self, usual: int, index: int) -> int:
         """A port of a scheduler or controller manager; further ones stand apart from all well-known ports."""
-        return self.port(usual) if index == 0 else self.port(usual + 10000) + 2 * (index - 1)
+        return self.port(usual + (9000 + 1000 * index if index else 0))
 
     def etcd_ports(self, index: int = 0) -> tuple[int, int]:
         """(client, peer). Not 2379: a distribution's own etcd service may hold it."""
