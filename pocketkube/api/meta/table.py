@@ -41,7 +41,7 @@ def table_object(
     behind the ones that are always shown, unless the kind states Name itself.
     """
     columns = kind.columns
-    states_all = bool(columns) and columns[0].name == "Name"
+    states_all = any(column.name == "Name" for column in columns)
     wide = next((i for i, c in enumerate(columns) if c.priority > 0), len(columns))
     rows = []
     for obj in objects:

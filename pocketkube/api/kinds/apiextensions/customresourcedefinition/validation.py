@@ -17,6 +17,7 @@ _COLUMN_FORMATS = ["byte", "date", "date-time", "double", "float", "int32", "int
 _PATH = re.compile(r"(\.[A-Za-z_][-\w]*|\[['\"][^'\"]+['\"]\])+").fullmatch
 _PROTECTED = ("k8s.io", "kubernetes.io")
 APPROVED = "api-approved.kubernetes.io"
+_WHY_APPROVED = "https://github.com/kubernetes/enhancements/pull/1111"
 
 
 def validate(obj: Obj) -> Errors:
@@ -36,9 +37,10 @@ def _approved(obj: Obj, group: str) -> Errors:
     if value.startswith(("unapproved", "https://", "http://")):
         return []
     path = f"metadata.annotations[{APPROVED}]"
+    needed = f'protected groups must have approval annotation "{APPROVED}"'
     if not value:
-        return [field.required(path, "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111")]  # fmt: skip
-    why = 'protected groups must have approval annotation "api-approved.kubernetes.io" with either a URL or a reason starting with "unapproved", see https://github.com/kubernetes/enhancements/pull/1111'  # fmt: skip
+        return [field.required(path, f"{needed}, see {_WHY_APPROVED}")]
+    why = f'{needed} with either a URL or a reason starting with "unapproved", see {_WHY_APPROVED}'
     return [field.invalid(path, value, why)]
 
 
@@ -181,7 +183,11 @@ def validate_update(obj: Obj, old: Obj) -> Errors:
     offered = {version.get("name") for version in spec.get("versions") or ()}
     for at, name in enumerate((old.get("status") or {}).get("storedVersions") or ()):
         if name not in offered:
-            why = f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"  # fmt: skip
+            why = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions "
+                f"until a storage migration ensures no data remains persisted in {name} and removes {name} from "
+                "status.storedVersions"
+            )
             wrong.append(field.invalid(f"status.storedVersions[{at}]", name, why))
     return wrong
 
