@@ -18,6 +18,7 @@ from apiserver.authn.tokens import TokenIssuer
 from apiserver.chain import Application
 from apiserver.kubelets import Kubelets
 from apiserver.options import Options
+from apiserver.registry import repair
 from apiserver.registry.cluster import RegistryCluster
 from apiserver.registry.crds import Definitions
 from apiserver.registry.registry import Registry
@@ -93,6 +94,7 @@ class Server:
         return {
             "watch cache": self.registry.cache.run(),
             "custom resource definitions": Definitions(self.registry, self.cluster).run(),
+            "service address repair": repair.run(self.registry),
             "bootstrap": bootstrap.run(self.api, self.cluster, port=self.flags.advertise_port or self.flags.secure_port),
             "serving": self._serve(stop),
         }
@@ -103,14 +105,26 @@ class Server:
         if flags.requestheader_client_ca_file:
             context.load_verify_locations(flags.requestheader_client_ca_file)
             context.verify_mode = ssl.CERT_OPTIONAL
-        await serving.serve(
-            self.app,
-            host=flags.bind_address,
-            port=flags.secure_port,
-            tls=context,
-            stop=stop,
-            on_ready=lambda: log.info("serving on %s:%d", flags.bind_address, flags.secure_port),
-        )
+        stopping = tasks.spawn("stopping", self._tell_stopping(stop))
+        try:
+            await serving.serve(
+                self.app,
+                host=flags.bind_address,
+                port=flags.secure_port,
+                tls=context,
+                stop=stop,
+                on_ready=lambda: log.info("serving on %s:%d", flags.bind_address, flags.secure_port),
+            )
+        except OSError as failure:
+            log.critical("cannot listen on %s:%d: %s", flags.bind_address, flags.secure_port, failure.strerror)
+            raise SystemExit(1) from None
+        finally:
+            await tasks.cancel(stopping)
+
+    async def _tell_stopping(self, stop: asyncio.Event) -> None:
+        """Readiness ends before the connections do."""
+        await stop.wait()
+        self.api.stopping = True
 
 
 async def run(flags: Options, stop: asyncio.Event) -> None:
@@ -118,20 +132,15 @@ async def run(flags: Options, stop: asyncio.Event) -> None:
     etcd = Tls(flags.etcd_cafile, flags.etcd_certfile, flags.etcd_keyfile) if flags.etcd_cafile else None
     store = EtcdStore(flags.etcd_servers, tls=etcd)
     server = Server(flags, store)
+    running = server.tasks(stop) | {"compaction": store.compactor().run()}
+    answering = asyncio.create_task(running.pop("serving"), name="serving")
+    beside = asyncio.create_task(tasks.run_tasks(running), name="beside the requests")
     try:
-        running = server.tasks(stop) | {"compaction": store.compactor().run()}
-        serving_task = running.pop("serving")
-        beside = asyncio.create_task(tasks.run_tasks(running), name="beside")
-        try:
-            await asyncio.wait(
-                (beside, asyncio.create_task(serving_task, name="serving")), return_when=asyncio.FIRST_COMPLETED
-            )
-            if beside.done():
-                await beside
-        finally:
-            server.api.stopping = True
-            await tasks.cancel(beside)
+        done, _ = await asyncio.wait((answering, beside), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
+        await tasks.cancel(answering, beside)
         await store.close()
 
 

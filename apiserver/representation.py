@@ -48,7 +48,7 @@ def parse_accept(accept: bytes) -> Form:
 
 def _clause(text: str) -> tuple[str, dict[str, str]]:
     media, *parameters = (part.strip() for part in text.split(";"))
-    return media.lower(), dict(p.split("=", 1) for p in parameters if "=" in p)  # type: ignore[misc]
+    return media.lower(), dict(p.split("=", 1) for p in parameters if "=" in p)
 
 
 def _quality(parameters: dict[str, str]) -> float:

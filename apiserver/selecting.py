@@ -54,10 +54,7 @@ class _Match:
     def __call__(self, entry: Entry) -> bool:
         if self._selector is not None and not self._selector.matches(entry.labels):
             return False
-        for key, op, value in self._terms:
-            if (self._cache.field(entry, key) != value) != (op == "!="):
-                return False
-        return True
+        return all((self._cache.field(entry, key) == value) != (op == "!=") for key, op, value in self._terms)
 
 
 def _match(cache: ResourceCache, selector: Selector | None, terms: list[FieldTerm]) -> _Match | None:

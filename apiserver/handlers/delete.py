@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.api import Api
-from apiserver.decoding import decode, media_type, parse, writer_of
+from apiserver.decoding import media_type, parse, writer_of
 from apiserver.registry import deletion
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
 from apiserver.representation import respond_object
 from apiserver.request import Request, Response, json_response
 from pocketkube.api.meta import errors, field
+from pocketkube.api.schema import decode
 
 Obj = dict[str, Any]
 

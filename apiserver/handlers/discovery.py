@@ -189,9 +189,9 @@ def _wanted(request: Request) -> str:
         values = dict(p.split("=", 1) for p in parameters if "=" in p)
         if values.get("g") != _AGGREGATED and "as" not in values:
             return ""
-        if values.get("g") == _AGGREGATED and values.get("as") == "APIGroupDiscoveryList":
-            if values.get("v") in ("v2", "v2beta1"):
-                return values["v"]
+        known = values.get("g") == _AGGREGATED and values.get("as") == "APIGroupDiscoveryList"
+        if known and values.get("v") in ("v2", "v2beta1"):
+            return values["v"]
     return ""
 
 

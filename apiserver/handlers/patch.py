@@ -33,7 +33,8 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     writer = writer_of(request, "PatchOptions")
     media = media_type(request)
     body = await request.body()
-    missing = None
+    missing: Callable[[], Obj] | None = None
+    change: replacement.Change
     if media == APPLY:
         applied = _Apply(api, request, resource, body, writer)
         change = applied.change

@@ -100,7 +100,7 @@ def _bound(
 
 
 def _node_of(api: Api, account: str, pod: Obj) -> tuple[str, str] | None:
-    spec, name = pod["spec"], pod["metadata"]["name"]
+    spec = pod["spec"]
     if spec.get("serviceAccountName", "default") != account:
         raise errors.BadRequest(
             f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'

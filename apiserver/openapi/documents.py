@@ -22,7 +22,7 @@ _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _ALWAYS = (_META + "Status", _META + "DeleteOptions", _META + "Patch", _META + "ListMeta", _META + "ObjectMeta")
 _INFO = {"title": "Kubernetes", "version": "v1.37.0"}
 _FORMATS = {"integer": {"type": "integer"}, "boolean": {"type": "boolean"}, "string": {"type": "string"}}
-_SECURITY = [{"BearerToken": []}]
+_SECURITY: list[dict[str, list[str]]] = [{"BearerToken": []}]
 _SCHEMES = {
     "BearerToken": {
         "description": "Bearer Token authentication",

@@ -39,6 +39,8 @@ class Binary:
             if address and kind == 1:
                 self.segments.append((address, offset, length))
 
+    segments: list[tuple[int, int, int]]
+
     def offset(self, address: int) -> int:
         for base, offset, length in self.segments:
             if base <= address < base + length:

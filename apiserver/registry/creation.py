@@ -12,7 +12,7 @@ from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
 from apiserver.storage import encoding
-from apiserver.storage.interface import KeyExists
+from apiserver.storage.interface import KeyExists, StoreUnavailable
 from pocketkube.api.meta import errors, names, times
 
 Obj = dict[str, Any]
@@ -73,7 +73,9 @@ async def _create(registry: Registry, resource: Resource, obj: Obj, writer: Writ
             writer.warnings += kind.warnings(obj)
         await registry.admission.validate(request)
         return await _store(registry, resource, stored, writer)
-    except BaseException:
+    except StoreUnavailable:
+        raise  # it may have been written: what it claimed stays claimed until repair
+    except Exception:
         await resource.strategy.undo(writer, stored, None)
         raise
 

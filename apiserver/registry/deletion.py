@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from apiserver.interfaces import AdmissionRequest
+from apiserver.registry.attempts import Unverified, attempt
 from apiserver.registry.creation import finish
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
@@ -15,68 +16,77 @@ from apiserver.registry.strategy import Strategy
 from apiserver.registry.writer import Writer
 from apiserver.storage import encoding
 from apiserver.storage.cache import Entry
-from apiserver.storage.interface import KeyMissing, RevisionMismatch
 from pocketkube.api.meta import errors, times
 
 Obj = dict[str, Any]
 
-TRIES = 16
+Deleted = tuple[Obj, bytes, bool]
+
 _PROPAGATION = ("orphan", "foregroundDeletion")
 
 
 async def delete(
     registry: Registry, resource: Resource, writer: Writer, options: Obj, *, namespace: str, name: str
-) -> tuple[Obj, bytes, bool]:
+) -> Deleted:
     """(object in the served version, its bytes, True if it is gone). `options` are DeleteOptions. Raises NotFound, Conflict."""
-    entry = resource.cache.get(namespace, name)
-    live = entry is None
-    if entry is None:
-        entry = await registry.live(resource, namespace, name)
-    for _ in range(TRIES):
-        if entry is None:
-            raise errors.not_found(resource.group, resource.plural, name)
-        try:
-            return await _attempt(registry, resource, writer, options, entry)
-        except RevisionMismatch as mismatch:
-            entry, live = registry.entry(resource, mismatch.current), True
-        except KeyMissing:
-            entry, live = None, True
-        except errors.StatusError:
-            if live:
-                raise
-            before = entry.revision
-            entry, live = await registry.live(resource, namespace, name), True
-            if entry is not None and entry.revision == before:
-                raise
-    raise errors.conflict(resource.group, resource.plural, name, errors.MODIFIED)
+    run = _Deletion(registry, resource, writer, options)
+    return await attempt(registry, resource, namespace=namespace, name=name, change=run.on)
 
 
-async def _attempt(
-    registry: Registry, resource: Resource, writer: Writer, options: Obj, entry: Entry
-) -> tuple[Obj, bytes, bool]:
-    old = resource.obj(entry)
-    _check_preconditions(resource, old, options)
-    request = AdmissionRequest(
-        "DELETE",
-        resource.kind,
-        entry.namespace,
-        entry.name,
-        "",
-        None,
-        old,
-        writer.user,
-        writer.dry_run,
-        options,
-        writer.warnings,
-    )
-    await registry.admission.mutate(request)
-    await registry.admission.validate(request)
-    if _removable(resource, entry.obj, options):
-        return await _remove(registry, resource, writer, entry)
-    marked: Obj = orjson.loads(entry.data)
-    if _mark(registry, resource, marked, options):
-        return await _update(registry, resource, writer, entry, marked)
-    return await _remove(registry, resource, writer, entry)
+class _Deletion:
+    """One request to delete, and each step of it on one entry."""
+
+    def __init__(self, registry: Registry, resource: Resource, writer: Writer, options: Obj):
+        self._registry = registry
+        self._resource = resource
+        self._writer = writer
+        self._options = options
+
+    async def on(self, entry: Entry, live: bool) -> Deleted:
+        """Raises RevisionMismatch, KeyMissing, Unverified."""
+        resource, options = self._resource, self._options
+        old = resource.obj(entry)
+        _check_preconditions(resource, old, options)
+        await self._admit(entry, old)
+        if _removable(resource, entry.obj, options):
+            return await self._remove(entry)
+        marked: Obj = orjson.loads(entry.data)
+        if not _mark(self._registry, resource, marked, options):
+            return await self._remove(entry)
+        if marked != entry.obj:
+            return await self._update(entry, marked)
+        if not live:
+            raise Unverified
+        return old, resource.data(entry), False
+
+    async def _admit(self, entry: Entry, old: Obj) -> None:
+        writer, kind = self._writer, self._resource.kind
+        request = AdmissionRequest(
+            "DELETE", kind, entry.namespace, entry.name, "", None, old, writer.user, writer.dry_run, self._options,
+            writer.warnings,
+        )  # fmt: skip
+        await self._registry.admission.mutate(request)
+        await self._registry.admission.validate(request)
+
+    async def _update(self, entry: Entry, marked: Obj) -> Deleted:
+        registry, resource = self._registry, self._resource
+        if self._writer.dry_run:
+            obj = resource.from_stored(marked)
+            return obj, orjson.dumps(obj), False
+        key = resource.key(entry.namespace, entry.name)
+        value = encoding.encode(marked)
+        revision = await registry.store.update(key, value, revision=entry.revision)
+        written = finish(registry, resource, key, value, marked, revision)
+        return written.obj, written.data, False
+
+    async def _remove(self, entry: Entry) -> Deleted:
+        resource = self._resource
+        if self._writer.dry_run:
+            return resource.obj(entry), resource.data(entry), True
+        key = resource.key(entry.namespace, entry.name)
+        revision = await self._registry.store.delete(key, revision=entry.revision)
+        await resource.strategy.deleted(entry.obj)
+        return resource.obj(entry), resource.data(entry.at(revision)), True
 
 
 def _removable(resource: Resource, obj: Obj, options: Obj) -> bool:
@@ -150,25 +160,3 @@ def _finalizers(meta: Obj, options: Obj) -> list[str]:
     kept = [name for name in present if name not in _PROPAGATION]
     added = {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"]}.get(policy, [])
     return kept + added
-
-
-async def _update(
-    registry: Registry, resource: Resource, writer: Writer, entry: Entry, marked: Obj
-) -> tuple[Obj, bytes, bool]:
-    if writer.dry_run or marked == entry.obj:
-        obj = resource.from_stored(marked)
-        return obj, orjson.dumps(obj), False
-    key = resource.key(entry.namespace, entry.name)
-    value = encoding.encode(marked)
-    revision = await registry.store.update(key, value, revision=entry.revision)
-    written = finish(registry, resource, key, value, marked, revision)
-    return written.obj, written.data, False
-
-
-async def _remove(registry: Registry, resource: Resource, writer: Writer, entry: Entry) -> tuple[Obj, bytes, bool]:
-    if writer.dry_run:
-        return resource.obj(entry), resource.data(entry), True
-    revision = await registry.store.delete(resource.key(entry.namespace, entry.name), revision=entry.revision)
-    await resource.strategy.deleted(entry.obj)
-    gone = entry.at(revision)
-    return resource.obj(entry), resource.data(gone), True

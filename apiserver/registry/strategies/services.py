@@ -14,6 +14,7 @@ from apiserver.registry.allocation import Claims
 from apiserver.registry.registry import Registry
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.writer import Writer
+from apiserver.storage.interface import StoreUnavailable
 from pocketkube.api.meta import errors, field
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Services(Strategy):
         self.network = ipaddress.ip_network(registry.service_range, strict=False)
         self.node_ports = registry.node_ports
         self._addresses = Claims(registry.store, "/registry/ranges/serviceips/")
+        self._suspects: set[tuple[str, str, int]] = set()  # (name, owner, revision) of claims without a service
         self._ports = Claims(registry.store, "/registry/ranges/servicenodeports/")
 
     async def creating(self, writer: Writer, obj: Obj) -> None:
@@ -57,7 +59,9 @@ class Services(Strategy):
                 await self._assign_address(writer, obj, old)
             if obj["spec"].get("type") in _PORTED:
                 await self._assign_ports(writer, obj, old)
-        except BaseException:
+        except StoreUnavailable:
+            raise  # whatever was claimed is found by repair
+        except Exception:
             await self._release(obj, old)
             raise
 
@@ -84,7 +88,10 @@ class Services(Strategy):
                 obj, "spec.clusterIPs", [wanted], "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
             ) from None
         if not inside:
-            why = f"failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {self.network}"
+            why = (
+                f"failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. "
+                f"The range of valid IPs is {self.network}"
+            )
             raise _invalid(obj, "spec.clusterIPs", [wanted], why)
 
     async def _claim_address(self, writer: Writer, obj: Obj, wanted: str) -> None:
@@ -169,20 +176,30 @@ class Services(Strategy):
             await self._ports.release(str(port), owner)
 
     async def repair(self) -> int:
-        """Release claims older than this call whose service is not there or holds something else; how many."""
-        before = await self.registry.cache.wait_fresh()
+        """Bring claims in line with services: claim what a service holds unclaimed, release what was found without a
+        service by the call before this one too. How many were released."""
+        await self.registry.cache.wait_fresh()
         services = [entry.obj for entry in self.registry.by_plural("", "services").cache.entries()]
-        held = {(ip, _owner(s)) for s in services for ip in _cluster_ips(s)} | {
-            (str(p), _owner(s)) for s in services for p in _ports(s)
-        }
-        released = 0
-        for claims in (self._addresses, self._ports):
-            for name, (owner, revision) in (await claims.held()).items():
-                if (name, owner) not in held and revision <= before - 1000:
-                    log.warning("released %s, which %s claimed and does not hold", name, owner)
-                    await claims.release(name, owner)
-                    released += 1
+        released, suspects = 0, set[tuple[str, str, int]]()
+        for claims, parts in ((self._addresses, _cluster_ips), (self._ports, _ports)):
+            held = {str(part): _owner(service) for service in services for part in parts(service)}
+            claimed = await claims.held()
+            for name in held.keys() - claimed.keys():
+                await self._reclaim(claims, name, held[name])
+            lost = {(name, *claim) for name, claim in claimed.items() if held.get(name) != claim[0]}
+            for name, owner, _ in lost & self._suspects:
+                log.warning("released %s, which %s claimed and does not hold", name, owner)
+                await claims.release(name, owner)
+                released += 1
+            suspects |= lost
+        self._suspects = suspects
         return released
+
+    async def _reclaim(self, claims: Claims, name: str, owner: str) -> None:
+        try:
+            await claims.claim(name, owner)
+        except allocation.Taken:
+            log.info("%s was claimed by another meanwhile", name)
 
 
 def _owner(obj: Obj) -> str:
@@ -192,7 +209,7 @@ def _owner(obj: Obj) -> str:
 
 def _has_address(obj: Obj) -> bool:
     spec = obj["spec"]
-    return spec.get("type", "ClusterIP") != "ExternalName" and spec.get("clusterIP") != "None"
+    return bool(spec.get("type", "ClusterIP") != "ExternalName" and spec.get("clusterIP") != "None")
 
 
 def _cluster_ips(obj: Obj | None) -> list[str]:
