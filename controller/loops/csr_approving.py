@@ -20,7 +20,7 @@ _ANY = ("nodeclient", "Auto approving kubelet client certificate after SubjectAc
 
 def recognized(csr: Obj) -> list[tuple[str, str]]:
     """Under which permissions the request may be approved, in order; [] leaves it to a person."""
-    if csr["spec"].get("signerName") != certificates.KUBELET_CLIENT:
+    if csr["spec"].get("signerName") != certificates.KUBELET_CLIENT or not csr["spec"].get("username"):
         return []
     if certificates.has_condition(csr, "Approved") or certificates.has_condition(csr, "Denied"):
         return []

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from controller.loops import node_ipam, pod_garbage_collector
 from controller.loops.node_lifecycle import health, zones
-from controller.node_fit import tolerates
 from controller.loops.taint_eviction import evict_in
+from controller.node_fit import tolerates
 from tests.controller.cluster_objects import NOW, STAMP, node, pod
 
 Obj = dict[str, Any]
