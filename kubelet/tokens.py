@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
+
 from pocketkube.api.meta import times
 from pocketkube.base.clock import Clock
 from pocketkube.client.resources import SERVICEACCOUNTS
@@ -41,7 +43,14 @@ class Tokens:
         }
         if not audience:
             del request["spec"]["audiences"]
-        made = await self._client.create(SERVICEACCOUNTS, request, meta["namespace"], name=account, subresource="token")
+        try:
+            made = await self._client.create(
+                SERVICEACCOUNTS, request, meta["namespace"], name=account, subresource="token"
+            )
+        except (httpx.HTTPError, OSError):
+            if known is None:
+                raise
+            return known[0]  # the API server is away: the old one is better than none
         status = made["status"]
         now = self._clock.now().timestamp()
         ends = times.parse(status["expirationTimestamp"]).timestamp()

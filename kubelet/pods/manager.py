@@ -61,6 +61,10 @@ class PodManager:
     def mirror(self, uid: str) -> Obj | None:
         return self._mirrors.get(uid)
 
+    def mirrors(self) -> dict[str, Obj]:
+        """uid of the static pod -> its mirror."""
+        return dict(self._mirrors)
+
     def static_pods(self) -> list[Obj]:
         return [w.pod for w in self._workers.values() if spec.is_static(w.pod) and not w.terminating]
 
@@ -92,8 +96,6 @@ class PodManager:
         if worker is not None:
             worker.update(pod)
             return
-        if pod["metadata"].get("deletionTimestamp") and spec.is_terminal(pod) and uid not in self._host.runtime.records:
-            pod = {**pod}  # nothing of it is here: the worker only takes it out of the API
         if spec.is_static(pod) and self._predecessor(pod) is not None:
             self._next[spec.full_name(pod)] = pod
             return
@@ -114,7 +116,7 @@ class PodManager:
             if refusal is not None:
                 log.info("pod %s refused: %s: %s", spec.full_name(pod), *refusal)
                 self._host.recorder.event(pod, "Warning", *refusal)
-                worker.reject(*refusal)
+                worker.reject(refusal[0], f"Pod was rejected: {refusal[1]}")
         self._tasks[uid] = tasks.spawn(f"pod {spec.full_name(pod)}", worker.run())
 
     def remove(self, uid: str, *, grace: float) -> None:

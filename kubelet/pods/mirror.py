@@ -46,8 +46,12 @@ class Mirrors:
 
     async def run(self) -> None:
         while True:
-            for pod in self._manager.static_pods():
+            static = {spec.uid(pod): pod for pod in self._manager.static_pods()}
+            for pod in static.values():
                 await self._ensure(pod)
+            for uid, mirror in self._manager.mirrors().items():
+                if uid not in static:
+                    await self._delete(mirror)
             await asyncio.sleep(SECONDS)
 
     async def _ensure(self, pod: Obj) -> None:
@@ -73,12 +77,18 @@ class Mirrors:
         except (errors.StatusError, httpx.HTTPError, OSError) as e:
             log.warning("old mirror of static pod %s not removed: %s", spec.full_name(pod), e)
 
+    async def _delete(self, mirror: Obj) -> None:
+        """Of a static pod that is no more."""
+        meta = mirror["metadata"]
+        try:
+            await self._client.delete(PODS, meta["name"], meta["namespace"], grace=0, uid=meta["uid"])
+        except errors.NotFound:
+            pass
+        except (errors.StatusError, httpx.HTTPError, OSError) as e:
+            log.warning("mirror pod %s not removed: %s", spec.full_name(mirror), e)
+
     async def remove(self, pod: Obj) -> None:
         """Of a static pod whose manifest has gone."""
-        meta = pod["metadata"]
         known = self._manager.mirror(spec.uid(pod))
         if known is not None:
-            try:
-                await self._client.delete(PODS, meta["name"], meta["namespace"], grace=0, uid=known["metadata"]["uid"])
-            except (errors.StatusError, httpx.HTTPError, OSError) as e:
-                log.warning("mirror of static pod %s not removed: %s", spec.full_name(pod), e)
+            await self._delete(known)

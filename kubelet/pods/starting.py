@@ -106,24 +106,29 @@ class Starter:
         *,
         running: Awaitable[None],
         publish: Callable[[], None],
-    ) -> None:
-        """`running` ends when the sandbox runs. Problems of single containers end up in `waiting` and as events."""
-        self.retry = None
-        around = await self._set_up(pod, sandbox)
+    ) -> int:
+        """Returns how many were started, in vain or not. `running` ends when the sandbox runs.
+
+        Problems of single containers end up in `waiting` and as events. Raises Unready.
+        """
+        self.retry, started = None, 0
+        around = await self.set_up_volumes(pod, sandbox)
         prepared = [asyncio.create_task(self._prepare(pod, s, sandbox, around)) for s in starts]
         try:
             await running
             for start, task in zip(starts, prepared, strict=True):
                 record = await task
                 if record is not None:
+                    started += 1
                     await self._run(pod, start.container, record, publish)
+            return started
         finally:
             for task in prepared:
                 if not task.done():
                     task.cancel()
             await asyncio.gather(*prepared, return_exceptions=True)
 
-    async def _set_up(self, pod: Obj, sandbox: SandboxRecord) -> Surroundings:
+    async def set_up_volumes(self, pod: Obj, sandbox: SandboxRecord) -> Surroundings:
         try:
             around = await self.surroundings(pod, sandbox)
             self._write_files(pod, around)

@@ -118,7 +118,7 @@ class _ContainerStatuses:
         if part == "ephemeralContainerStatuses":
             result["ready"] = False
             del result["started"]
-        return _with_resources(container, result, before) if running else result
+        return _with_resources(container, result) if running else result
 
     def _comes_again(self, container: Obj, record: ContainerRecord, part: str) -> bool:
         if part == "ephemeralContainerStatuses":
@@ -204,14 +204,12 @@ def _mount_status(mount: Obj) -> Obj:
     return result
 
 
-def _with_resources(container: Obj, result: Obj, before: Obj | None) -> Obj:
-    resources = container.get("resources")
-    if resources:
-        result["resources"] = (before or {}).get("resources") or resources
-        if resources.get("requests"):
-            result["allocatedResources"] = (before or {}).get("allocatedResources") or resources["requests"]
-    else:
-        result["resources"] = {}
+def _with_resources(container: Obj, result: Obj) -> Obj:
+    """Of a running container: what it was given."""
+    resources = container.get("resources") or {}
+    result["resources"] = resources
+    if resources.get("requests"):
+        result["allocatedResources"] = resources["requests"]
     return result
 
 
@@ -264,12 +262,14 @@ def _again(pod: Obj, container: Obj, code: int) -> bool:
 
 
 def _phase_of_initialization(pod: Obj, by_name: Mapping[str, Obj], policy: str) -> str:
-    """Pending or Failed while init containers are not through, "" after."""
+    """Pending or Failed while init containers are not through, "" after. Once the others have begun sidecars do not count."""
+    main = [by_name[c["name"]] for c in spec.containers(pod)]
+    begun = any("waiting" not in s["state"] or s.get("lastState") for s in main)
     for container in spec.init_containers(pod):
         found = by_name[container["name"]]
         state = found["state"]
         if spec.is_sidecar(container):
-            if not found.get("started"):
+            if not begun and not found.get("started"):
                 return "Pending"
         elif "terminated" not in state:
             return "Pending"

@@ -18,11 +18,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx
 
-from kubelet.pods import messages, spec
+from kubelet.pods import messages, resources, spec
 from kubelet.pods.host import Host
 from kubelet.pods.killing import Deadline
 from kubelet.pods.paths import PodPaths
@@ -30,7 +31,7 @@ from kubelet.pods.plan import Kill, Observed, Plan, Start, plan
 from kubelet.pods.starting import Starter, Unready, field_path
 from kubelet.pods.status import OWNED, View, pod_status
 from kubelet.probes.prober import FIELDS, ContainerProbes
-from kubelet.runtime.interface import ContainerRecord, EngineDown, PodRecords, RuntimeFailure
+from kubelet.runtime.interface import ContainerRecord, EngineDown, PodRecords, Resources, RuntimeFailure, SandboxRecord
 from kubelet.volumes.interface import VolumeFailure
 from kubelet.volumes.pod_volumes import PodVolumes
 from pocketkube.api.meta import errors, times
@@ -72,7 +73,7 @@ class PodWorker:
         self._deleting = False
         self._ended = False  # torn down; the pod object may stay in the API for as long as it likes
         self._rejected: tuple[str, str] | None = None
-        self._refresh_volumes = False
+        self._refresh_volumes = bool(pod["spec"].get("volumes"))  # an adopted pod's volumes are found again
         self._busy = False
         self._restarts = {
             s["name"]: int(s.get("restartCount") or 0) for s in _statuses(self.status) if s.get("containerID")
@@ -95,7 +96,9 @@ class PodWorker:
 
     def update(self, pod: Obj) -> None:
         """A newer version of the pod."""
-        self.pod = pod
+        before, self.pod = self.pod, pod
+        if not _differs(before, pod, self.status):
+            return  # only what we wrote ourselves
         if pod["metadata"].get("deletionTimestamp"):
             self.terminate(spec.grace_seconds(pod))
         self.wake()
@@ -205,8 +208,9 @@ class PodWorker:
         if self._rejected is not None or spec.is_terminal({"status": self.status}):
             await self._end()
             return
-        if self._refresh_volumes and self._volumes.mounted:
+        if self._refresh_volumes and self.records.running():
             await self._update_volumes()
+        await self._resize()
         self._follow_probes()
         made = self._plan()
         self._back_off(made)
@@ -263,8 +267,6 @@ class PodWorker:
             await self._create(made.new_sandbox)
         elif made.start and not made.kill_pod:
             await self._start(made.start)
-        if made.start:
-            self._wake.set()  # what follows an init container or a failure is planned at once
 
     async def _kill(self, kill: Kill) -> None:
         self._tell(kill.record.name, "Normal", "Killing", kill.message)
@@ -294,9 +296,7 @@ class PodWorker:
         try:
             made = plan(self.pod, self.records, self._observed(coming=sandbox))
             self._back_off(made)
-            await self._unless_interrupted(
-                self._starter.start(self.pod, made.start, sandbox, running=asyncio.shield(running), publish=self.show)
-            )
+            await self._run_starts(made.start, sandbox, asyncio.shield(running))
         finally:
             [failure] = await asyncio.gather(running, return_exceptions=True)
             if isinstance(failure, RuntimeFailure):
@@ -306,8 +306,6 @@ class PodWorker:
                     if record.state == "created":
                         await runtime.remove_container(record)
                 await runtime.remove_sandbox(sandbox)
-        self._wake.set()
-        self._after_start()
 
     async def _start(self, starts: list[Start]) -> None:
         sandbox = self.records.sandbox()
@@ -317,10 +315,25 @@ class PodWorker:
         async def runs_already() -> None:
             return None
 
-        await self._unless_interrupted(
-            self._starter.start(self.pod, starts, sandbox, running=runs_already(), publish=self.show)
+        await self._run_starts(starts, sandbox, runs_already())
+
+    async def _run_starts(self, starts: list[Start], sandbox: SandboxRecord, running: Awaitable[None]) -> None:
+        started = await self._unless_interrupted(
+            self._starter.start(self.pod, starts, sandbox, running=running, publish=self.show)
         )
         self._after_start()
+        if started:
+            self._wake.set()  # what follows an init container, or a container that ended at once, is planned now
+            await self._remove_old_attempts()
+
+    async def _remove_old_attempts(self) -> None:
+        """Of each container the newest attempt stays, and as many dead ones before it as the settings say."""
+        keep = 1 + max(self._host.config.max_dead_containers, 1)
+        for container in spec.all_containers(self.pod):
+            for record in self.records.attempts(container["name"])[keep:]:
+                if record.state == "exited":
+                    await self._host.runtime.remove_container(record)
+                    self._paths.termination_message(record.name, record.attempt).unlink(missing_ok=True)
 
     def _after_start(self) -> None:
         for pod_container in spec.all_containers(self.pod):
@@ -366,6 +379,29 @@ class PodWorker:
             self._host.recorder.event(self.pod, "Warning", "FailedMount", str(e))
         except (errors.StatusError, httpx.HTTPError) as e:
             log.warning("volumes of pod %s not refreshed: %s", spec.full_name(self.pod), e)
+
+    async def _resize(self) -> None:
+        """Give running containers the limits that the spec says now."""
+        for record in self.records.running():
+            container = spec.container(self.pod, record.name)
+            if container is None or container in spec.ephemeral_containers(self.pod):
+                continue
+            wanted = resources.of_container(self.pod, container, machine_memory=self._host.machine_memory)
+            wanted = replace(wanted, oom_score_adj=record.resources.oom_score_adj)
+            if wanted == record.resources:
+                continue
+            if _restarts_on_resize(container, record.resources, wanted):
+                record.resources = wanted
+                await self._kill(Kill(record, f"Container {record.name} resize requires restart"))
+                self._wake.set()
+                continue
+            try:
+                await self._host.runtime.update_container(record, wanted)
+            except EngineDown:
+                raise
+            except RuntimeFailure as e:
+                self._tell(record.name, "Warning", "ResizeError", str(e))
+                record.resources = wanted
 
     # probes
 
@@ -429,7 +465,7 @@ class PodWorker:
             host_ips=host_ips,
             ips=ips,
             rejected=self._rejected,
-            over=self._deleting or self._rejected is not None,
+            over=self._deleting or self._rejected is not None or spec.is_terminal({"status": self.status}),
         )
         status = pod_status({**self.pod, "status": merged}, view)
         if status != self.status:
@@ -452,8 +488,17 @@ class PodWorker:
             if record.state == "exited" and record.message is None:
                 container = spec.container(self.pod, record.name) or {}
                 path = self._paths.termination_message(record.name, record.attempt)
-                record.message = ""
-                record.message = await messages.read(container, record, path, self._host.runtime)
+                record.message = self._known_message(record)
+                record.message = await messages.read(container, record, path, self._host.runtime) or record.message
+
+    def _known_message(self, record: ContainerRecord) -> str:
+        """What the status says already of this very container: its file may be gone."""
+        for found in _statuses(self.status):
+            for part in ("state", "lastState"):
+                terminated = (found.get(part) or {}).get("terminated") or {}
+                if str(terminated.get("containerID", "")).endswith(record.id):
+                    return str(terminated.get("message") or "")
+        return ""
 
     async def _show_meanwhile(self) -> None:
         try:
@@ -531,6 +576,22 @@ class PodWorker:
         self._finished(self.uid)
 
 
+def _differs(before: Obj, now: Obj, status: Obj) -> bool:
+    """Whether a new version of a pod says anything that its worker did not say itself."""
+    if before["spec"] != now["spec"]:
+        return True
+    names = ("labels", "annotations", "deletionTimestamp", "deletionGracePeriodSeconds")
+    if any(before["metadata"].get(n) != now["metadata"].get(n) for n in names):
+        return True
+    own = {c["type"] for c in status.get("conditions") or ()}
+    others = [[c for c in _conditions(p) if c["type"] not in own] for p in (before, now)]
+    return others[0] != others[1]
+
+
+def _conditions(pod: Obj) -> list[Obj]:
+    return (pod.get("status") or {}).get("conditions") or []
+
+
 def _statuses(status: Obj) -> list[Obj]:
     parts = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
     return [s for part in parts for s in status.get(part) or ()]
@@ -538,6 +599,14 @@ def _statuses(status: Obj) -> list[Obj]:
 
 def _owned(conditions: dict[str, Obj]) -> dict[str, Obj]:
     return {t: c for t, c in conditions.items() if t in OWNED and t != "PodScheduled"}
+
+
+def _restarts_on_resize(container: Obj, old: Resources, new: Resources) -> bool:
+    changed = {"memory"} if old.memory != new.memory else set()
+    if (old.cpu_shares, old.cpu_quota) != (new.cpu_shares, new.cpu_quota):
+        changed.add("cpu")
+    policies = {p["resourceName"]: p["restartPolicy"] for p in container.get("resizePolicy") or ()}
+    return any(policies.get(name) == "RestartContainer" for name in changed)
 
 
 def _probe_grace(probes: ContainerProbes) -> float | None:

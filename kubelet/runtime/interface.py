@@ -159,6 +159,7 @@ class ContainerRecord:
     pid: int = 0
     sandbox_attempt: int = 0  # of the sandbox that it was made in
     tty: bool = False
+    resources: Resources = Resources()
     message: str | None = None  # its termination message, once read
     labels: Mapping[str, str] = field(default_factory=dict)
 

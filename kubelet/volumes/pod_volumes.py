@@ -70,10 +70,10 @@ class PodVolumes:
         await asyncio.gather(*(self._one(pod, entry, around) for entry in entries))
 
     async def refresh(self, pod: Obj, around: Surroundings) -> None:
-        """Those that follow a change, after one. A source that has gone leaves the old content."""
+        """Those that follow a change, after one, and those not found yet. A source that has gone leaves the old content."""
         for entry in pod["spec"].get("volumes") or ():
             volume, _ = split(entry)
-            if volume.live and entry["name"] in self.mounted:
+            if volume.live or entry["name"] not in self.mounted:
                 await self._one(pod, entry, around)
 
     async def _one(self, pod: Obj, entry: Obj, around: Surroundings) -> None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kubelet.runtime.docker import labels
-from kubelet.runtime.interface import ContainerRecord, ImageRecord, SandboxRecord, State, Usage
+from kubelet.runtime.interface import ContainerRecord, ImageRecord, Resources, SandboxRecord, State, Usage
 
 Body = dict[str, Any]
+
+START_FAILED = 128  # exit code of a container that the engine could not start
 
 _FRACTION = re.compile(r"\.(\d+)")
 
@@ -52,7 +54,7 @@ def sandbox(body: Body) -> SandboxRecord:
 def container(body: Body) -> ContainerRecord:
     named, state = body["Config"]["Labels"], body["State"]
     found = state_of(state)
-    code = int(state.get("ExitCode") or 0)
+    code = START_FAILED if state.get("Error") else int(state.get("ExitCode") or 0)
     return ContainerRecord(
         id=body["Id"],
         pod_uid=named[labels.POD_UID],
@@ -69,8 +71,19 @@ def container(body: Body) -> ContainerRecord:
         error=state.get("Error") or "",
         pid=state.get("Pid") or 0,
         sandbox_attempt=int(named.get(labels.SANDBOX_ATTEMPT, 0)),
+        resources=_resources(body["HostConfig"]),
         tty=bool(body["Config"].get("Tty")),
         labels=named,
+    )
+
+
+def _resources(host: Body) -> Resources:
+    return Resources(
+        cpu_shares=int(host.get("CpuShares") or 0),
+        cpu_period=int(host.get("CpuPeriod") or 0),
+        cpu_quota=int(host.get("CpuQuota") or 0),
+        memory=int(host.get("Memory") or 0),
+        oom_score_adj=int(host.get("OomScoreAdj") or 0),
     )
 
 

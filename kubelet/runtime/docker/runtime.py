@@ -355,6 +355,7 @@ class DockerRuntime:
             image_id=config.image_id,
             created_at=datetime.now(UTC),
             tty=config.tty,
+            resources=config.resources,
             labels=body["Labels"],
         )
         self._records.setdefault(config.pod_uid, PodRecords()).containers[container] = record
@@ -365,7 +366,7 @@ class DockerRuntime:
             async with self._starts:
                 await self._engine.call(lambda client: client.start(record.id))
         except RuntimeFailure as e:
-            record.state, record.exit_code, record.error = "exited", 128, str(e)
+            record.state, record.exit_code, record.error = "exited", inspection.START_FAILED, str(e)
             record.started_at = record.finished_at = datetime.now(UTC)
             raise
         if record.state == "created":
