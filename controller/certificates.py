@@ -29,6 +29,20 @@ def is_approved(csr: Obj) -> bool:
     return has_condition(csr, "Approved") and not has_condition(csr, "Denied")
 
 
+def approved(csr: Obj, message: str, now: str) -> Obj:
+    """The request with the condition that approves it."""
+    condition = {
+        "type": "Approved",
+        "status": "True",
+        "reason": "AutoApproved",
+        "message": message,
+        "lastUpdateTime": now,
+        "lastTransitionTime": now,
+    }
+    status = csr.get("status") or {}
+    return {**csr, "status": {**status, "conditions": [*(status.get("conditions") or ()), condition]}}
+
+
 def parse(csr: Obj) -> CertificateSigningRequest:
     """The PKCS#10 request. Raises ValueError."""
     from cryptography import x509

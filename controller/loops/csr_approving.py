@@ -34,19 +34,6 @@ def recognized(csr: Obj) -> list[tuple[str, str]]:
     return [_SELF, _ANY] if own else [_ANY]
 
 
-def approved(csr: Obj, message: str, now: str) -> Obj:
-    condition = {
-        "type": "Approved",
-        "status": "True",
-        "reason": "AutoApproved",
-        "message": message,
-        "lastUpdateTime": now,
-        "lastTransitionTime": now,
-    }
-    status = csr.get("status") or {}
-    return {**csr, "status": {**status, "conditions": [*(status.get("conditions") or ()), condition]}}
-
-
 def start(context: Context) -> Run:
     requests = context.informer(CERTIFICATESIGNINGREQUESTS)
 
@@ -72,7 +59,7 @@ def start(context: Context) -> Run:
         for subresource, message in recognized(csr) if csr is not None else ():
             if csr is None or not await may(csr, subresource):
                 continue
-            final = approved(csr, message, rfc3339(context.clock.now()))
+            final = certificates.approved(csr, message, rfc3339(context.clock.now()))
             try:
                 await context.client.update(CERTIFICATESIGNINGREQUESTS, final, subresource="approval")
             except errors.NotFound:

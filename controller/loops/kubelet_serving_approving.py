@@ -8,7 +8,6 @@ from typing import Any
 
 from controller import certificates
 from controller.context import Context, Controller, Run
-from controller.loops.csr_approving import approved
 from controller.reconciler import Reconciler
 from pocketkube.api.meta import errors
 from pocketkube.api.meta.times import rfc3339
@@ -59,7 +58,7 @@ def start(context: Context) -> Run:
         csr = requests.store.get(name)
         if csr is None or not acceptable(csr, nodes.store.list()):
             return
-        final = approved(csr, MESSAGE, rfc3339(context.clock.now()))
+        final = certificates.approved(csr, MESSAGE, rfc3339(context.clock.now()))
         try:
             await context.client.update(CERTIFICATESIGNINGREQUESTS, final, subresource="approval")
         except errors.NotFound:
