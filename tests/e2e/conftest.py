@@ -113,7 +113,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, kubectl_program: str) -> I
     made.pk("up", timeout=300)
     made.pk("build", "examples/guestbook", timeout=300)
     yield made
-    made.pk("down", "--purge")
+    made.pk("down")
 
 
 @pytest.fixture

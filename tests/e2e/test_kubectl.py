@@ -88,7 +88,7 @@ def test_metadata_and_patches(web: Cli) -> None:
         "--type",
         "json",
         "-p",
-        '[{"op":"replace","path":"/spec/minReadySeconds","value":0}]',
+        '[{"op":"replace","path":"/spec/progressDeadlineSeconds","value":300}]',
     )
     web(
         "patch",
