@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from pocketkube.api.kinds.kind import Column
-from pocketkube.api.meta import times
+from pocketkube.api.meta import selectors, times
+from pocketkube.api.meta.errors import BadRequest
 
 Obj = dict[str, Any]
 
@@ -47,6 +48,14 @@ def age(obj: Mapping[str, Any], now: datetime) -> str:
 def labels(found: Mapping[str, str] | None) -> str:
     """`a=b,c=d`, sorted."""
     return ",".join(f"{key}={found[key]}" for key in sorted(found)) if found else NONE
+
+
+def selector(found: Mapping[str, Any] | None) -> str:
+    """A LabelSelector as `a=b,c in (d)`; `<error>` for one that cannot be read, as kubectl prints it."""
+    try:
+        return selectors.format_label_selector(found)
+    except (BadRequest, ValueError):
+        return "<error>"
 
 
 def joined(found: Iterable[str], most: int = 0) -> str:

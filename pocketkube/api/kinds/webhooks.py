@@ -253,9 +253,7 @@ def binding_row(obj: Obj, now: datetime) -> list[Any]:
             f"{reference['namespace']}/{reference['name']}" if reference.get("namespace") else f"*/{reference['name']}"
         )
     elif reference.get("selector") is not None:
-        from pocketkube.api.meta import selectors
-
-        shown = selectors.format_label_selector(reference["selector"])
+        shown = columns.selector(reference["selector"])
     return [obj["metadata"]["name"], spec.get("policyName", ""), shown, columns.age(obj, now)]
 
 

@@ -84,7 +84,7 @@ def replica_status(status: Mapping[str, Any], path: str = "status") -> Errors:
     available = status.get("availableReplicas") or 0
     for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
         if (status.get(name) or 0) > replicas:
-            wrong.append(field.invalid(f"{path}.{name}", status[name], _MORE))
+            wrong.append(field.invalid(f"{path}.{name}", status.get(name, 0), _MORE))
     if available > ready:
         wrong.append(field.invalid(f"{path}.availableReplicas", available, "cannot be greater than readyReplicas"))
     return wrong

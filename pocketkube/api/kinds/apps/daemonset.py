@@ -8,7 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
-from pocketkube.api.meta import field, selectors
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -96,7 +96,7 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
         columns.labels(spec["template"]["spec"].get("nodeSelector")),
         columns.age(obj, now),
         *columns.template(obj),
-        selectors.format_label_selector(spec.get("selector")),
+        columns.selector(spec.get("selector")),
     ]
 
 

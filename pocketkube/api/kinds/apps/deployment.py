@@ -8,7 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths
-from pocketkube.api.meta import field, selectors
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -88,10 +88,10 @@ def _validate_status(obj: Obj, old: Obj) -> Errors:
     replicas, ready = status.get("replicas", 0), status.get("readyReplicas", 0)
     for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
         if status.get(name, 0) > replicas:
-            wrong.append(field.invalid(f"status.{name}", status[name], "cannot be greater than status.replicas"))
+            wrong.append(field.invalid(f"status.{name}", status.get(name, 0), "cannot be greater than status.replicas"))
     if status.get("availableReplicas", 0) > ready:
         why = "cannot be greater than readyReplicas"
-        wrong.append(field.invalid("status.availableReplicas", status["availableReplicas"], why))
+        wrong.append(field.invalid("status.availableReplicas", status.get("availableReplicas", 0), why))
     return wrong
 
 
@@ -104,7 +104,7 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
         status.get("availableReplicas", 0),
         columns.age(obj, now),
         *columns.template(obj),
-        selectors.format_label_selector(spec.get("selector")),
+        columns.selector(spec.get("selector")),
     ]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths
-from pocketkube.api.meta import selectors
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -54,7 +53,7 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
         status.get("readyReplicas", 0),
         columns.age(obj, now),
         *columns.template(obj),
-        selectors.format_label_selector(spec.get("selector")),
+        columns.selector(spec.get("selector")),
     ]
 
 

@@ -101,7 +101,7 @@ def _validate_status(obj: Obj, old: Obj) -> Errors:
     wrong = checks.not_negative_fields("status", status, *counts, "collisionCount")
     for name in ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"):
         if status.get(name, 0) > status.get("replicas", 0):
-            wrong.append(field.invalid(f"status.{name}", status[name], "cannot be greater than status.replicas"))
+            wrong.append(field.invalid(f"status.{name}", status.get(name, 0), "cannot be greater than status.replicas"))
     return wrong
 
 

@@ -10,7 +10,7 @@ from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
 from pocketkube.api.kinds.podspec import validation
-from pocketkube.api.meta import field, objects, selectors, times
+from pocketkube.api.meta import field, objects, times
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -276,7 +276,7 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
         _duration(obj, now),
         columns.age(obj, now),
         *columns.template(obj),
-        selectors.format_label_selector(obj["spec"].get("selector")),
+        columns.selector(obj["spec"].get("selector")),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
-from pocketkube.api.meta import field, names, selectors
+from pocketkube.api.meta import field, names
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -108,7 +108,7 @@ def _validate_update(obj: Obj, old: Obj) -> Errors:
 
 
 def _row(obj: Obj, now: datetime) -> list[Any]:
-    shown = selectors.format_label_selector(obj["spec"].get("podSelector"))
+    shown = columns.selector(obj["spec"].get("podSelector"))
     return [obj["metadata"]["name"], shown, columns.age(obj, now)]
 
 

@@ -102,13 +102,16 @@ def _drop_same(spec: Obj, before: Obj, *names: str) -> None:
 
 
 def normalize(spec: Obj) -> None:
-    """clusterIP and clusterIPs say the same; families follow the addresses; one family where none is asked for."""
+    """clusterIP and clusterIPs say the same, and families follow the addresses, in place. A service that is still to get
+    its address gets its family with it."""
     if not needs_cluster_ip(spec):
         return
     if spec.get("clusterIP") and not spec.get("clusterIPs"):
         spec["clusterIPs"] = [spec["clusterIP"]]
-    if spec.get("ipFamilyPolicy") is None:
-        spec["ipFamilyPolicy"] = "SingleStack" if len(spec.get("ipFamilies") or ()) < 2 else "RequireDualStack"
+    addresses = spec.get("clusterIPs") or []
+    if not addresses:
+        return
     if not spec.get("ipFamilies"):
-        addresses = [ip for ip in spec.get("clusterIPs") or () if ip != "None"]
-        spec["ipFamilies"] = ["IPv6" if ":" in ip else "IPv4" for ip in addresses] or ["IPv4"]
+        spec["ipFamilies"] = ["IPv6" if ":" in ip else "IPv4" for ip in addresses]
+    if spec.get("ipFamilyPolicy") is None:
+        spec["ipFamilyPolicy"] = "SingleStack" if len(spec["ipFamilies"]) < 2 else "RequireDualStack"
