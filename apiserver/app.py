@@ -95,7 +95,9 @@ class Server:
             "watch cache": self.registry.cache.run(),
             "custom resource definitions": Definitions(self.registry, self.cluster).run(),
             "service address repair": repair.run(self.registry),
-            "bootstrap": bootstrap.run(self.api, self.cluster, port=self.flags.advertise_port or self.flags.secure_port),
+            "bootstrap": bootstrap.run(
+                self.api, self.cluster, port=self.flags.advertise_port or self.flags.secure_port
+            ),
             "serving": self._serve(stop),
         }
 

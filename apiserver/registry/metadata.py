@@ -71,9 +71,7 @@ def check_namespace(resource: Resource, obj: Obj, namespace: str) -> None:
             metadata.pop("namespace")
         return
     if given and given != namespace:
-        raise errors.BadRequest(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise errors.BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     metadata["namespace"] = namespace
 
 

@@ -142,8 +142,9 @@ class Registry:
 
     def _strategy(self, kind: Kind) -> Strategy:
         key = (kind.group, kind.plural)
-        if key not in self._made:
+        if key not in self._made or kind.custom:  # versions of a custom resource may differ in what they have
             made = self._made[key] = self._strategies.get(key, Strategy)(self)
+            made.keeps_status = kind.has_status
             made.returns_deleted = made.returns_deleted or (kind.plural in _RETURNED and not kind.custom)
         return self._made[key]
 

@@ -11,7 +11,6 @@ from apiserver.interfaces import AdmissionRequest
 from apiserver.registry import metadata, ownership
 from apiserver.registry.attempts import Unverified, attempt
 from apiserver.registry.creation import Written, create, finish
-from apiserver.registry.narrowing import narrow
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
@@ -98,7 +97,7 @@ class _Replacement:
         if wanted and wanted != str(entry.revision):
             raise errors.conflict(resource.group, resource.plural, entry.name, errors.MODIFIED)
         metadata.carry(new, old)
-        narrow(kind, new, old, self._subresource)
+        resource.strategy.narrow(self._subresource, new, old)
         if kind.default is not None:
             kind.default(new)
         if self._writer.operation == "Update":
@@ -162,9 +161,9 @@ def validate(resource: Resource, new: Obj, old: Obj, subresource: str) -> None:
     found = metadata.validate_update(new, old)
     if kind.custom:
         found += kind.schema.validate(new)
+    if subresource:
+        found += resource.strategy.validate(subresource, new, old)
     check = {"": kind.validate_update, "scale": kind.validate_update, "status": kind.validate_status}.get(subresource)
-    if subresource in ("ephemeralcontainers", "resize") and kind.validate is not None:
-        found += kind.validate(new)
     if check is not None and not (kind.custom and found):
         found += check(new, old)
     if found:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from apiserver.registry import narrowing
+from pocketkube.api.meta.field import FieldError
+
 if TYPE_CHECKING:
     from apiserver.registry.registry import Registry
     from apiserver.registry.writer import Writer
@@ -23,9 +26,21 @@ class Strategy:
     group = ""
     plural = ""
     returns_deleted = False
+    keeps_status = False  # set where the resource has a status subresource
 
     def __init__(self, registry: Registry):
         self.registry = registry
+
+    def narrow(self, subresource: str, new: Obj, old: Obj) -> None:
+        """Set back, in place, what a write through `subresource` ("" is the main path) may not change."""
+        if subresource == "status":
+            narrowing.only_status(new, old)
+        elif not subresource and self.keeps_status:
+            narrowing.keep(new, old, "status")
+
+    def validate(self, subresource: str, new: Obj, old: Obj) -> list[FieldError]:
+        """What is wrong with a write through a subresource that its kind says nothing about."""
+        return []
 
     async def creating(self, writer: Writer, obj: Obj) -> None:
         """After admission, before validation."""

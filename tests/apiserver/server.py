@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,6 +189,13 @@ async def running(folder: Path, store: Store | None = None, **flags: Any) -> Asy
         yield Client(server)
     finally:
         await tasks.cancel(task)
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until what runs beside the requests has come to it."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not await check():  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(0)
 
 
 def pod(name: str = "p", **spec: Any) -> Obj:

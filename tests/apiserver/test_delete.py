@@ -17,7 +17,12 @@ MERGE = "application/merge-patch+json"
 
 
 async def bind(client: Client, name: str = "p") -> None:
-    binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": {"kind": "Node", "name": "n1"}}
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": name},
+        "target": {"kind": "Node", "name": "n1"},
+    }
     await client.ok("POST", f"{PODS}/{name}/binding", binding)
 
 
@@ -95,7 +100,9 @@ async def test_propagation(client: Client, policy: str, finalizers: list[str] | 
     ("preconditions", "words"),
     [
         pytest.param({"uid": "other"}, "Precondition failed: UID in precondition: other", id="uid"),
-        pytest.param({"resourceVersion": "1"}, "the ResourceVersion in the precondition (1) does not match", id="version"),
+        pytest.param(
+            {"resourceVersion": "1"}, "the ResourceVersion in the precondition (1) does not match", id="version"
+        ),
     ],
 )
 async def test_preconditions(client: Client, preconditions: dict[str, str], words: str) -> None:

@@ -21,7 +21,9 @@ STRATEGIC = "application/strategic-merge-patch+json"
     [
         pytest.param(MERGE, {"data": {"a": None, "b": "2"}}, id="merge"),
         pytest.param(STRATEGIC, {"data": {"a": None, "b": "2"}}, id="strategic"),
-        pytest.param(JSON, [{"op": "remove", "path": "/data/a"}, {"op": "add", "path": "/data/b", "value": "2"}], id="json"),
+        pytest.param(
+            JSON, [{"op": "remove", "path": "/data/a"}, {"op": "add", "path": "/data/b", "value": "2"}], id="json"
+        ),
     ],
 )
 async def test_patches(client: Client, media: str, patch: Any) -> None:
@@ -115,7 +117,9 @@ async def test_apply_dry_run(client: Client) -> None:
 @pytest.mark.parametrize(
     ("params", "code", "words"),
     [
-        pytest.param({"fieldManager": ""}, 422, "fieldManager: Required value: is required for apply patch", id="no manager"),
+        pytest.param(
+            {"fieldManager": ""}, 422, "fieldManager: Required value: is required for apply patch", id="no manager"
+        ),
         pytest.param({"fieldValidation": "Strict"}, 400, "wrong", id="unknown field"),
     ],
 )

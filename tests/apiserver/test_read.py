@@ -147,7 +147,9 @@ async def test_watch_tells_what_happens(client: Client) -> None:
         made = await client.ok("POST", CONFIG_MAPS, config_map("new"))
         event = await stream.next()
         assert (event["type"], event["object"]) == ("ADDED", made)
-        changed = await client.ok("PATCH", f"{CONFIG_MAPS}/new", {"data": {"a": "1"}}, media="application/merge-patch+json")
+        changed = await client.ok(
+            "PATCH", f"{CONFIG_MAPS}/new", {"data": {"a": "1"}}, media="application/merge-patch+json"
+        )
         event = await stream.next()
         assert (event["type"], event["object"]) == ("MODIFIED", changed)
         await client.ok("DELETE", f"{CONFIG_MAPS}/new")
@@ -230,7 +232,9 @@ async def test_metadata_alone(client: Client) -> None:
     found = await client.ok("GET", CONFIG_MAPS, accept=accept)
     assert found["kind"] == "PartialObjectMetadataList"
     assert set(found["items"][0]) == {"kind", "apiVersion", "metadata"}
-    async with client.watch(f"{CONFIG_MAPS}?watch=1", accept="application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1") as stream:
+    async with client.watch(
+        f"{CONFIG_MAPS}?watch=1", accept="application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    ) as stream:
         assert (await stream.next())["object"]["kind"] == "PartialObjectMetadata"
 
 

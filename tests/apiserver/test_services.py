@@ -44,7 +44,11 @@ async def test_an_address_is_held_by_one(client: Client) -> None:
     ("spec", "words"),
     [
         pytest.param({"clusterIP": "192.168.1.1"}, "not in the valid range", id="outside"),
-        pytest.param({"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}, "range of valid ports is 30000-32767", id="port"),
+        pytest.param(
+            {"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]},
+            "range of valid ports is 30000-32767",
+            id="port",
+        ),
     ],
 )
 async def test_refusals(client: Client, spec: Any, words: str) -> None:
@@ -72,7 +76,12 @@ async def test_node_ports_live_with_the_type(client: Client) -> None:
     assert 30000 <= port <= 32767
     taken = await client("POST", PATH, service("t", type="NodePort", ports=[{"port": 1, "nodePort": port}]))
     assert "provided port is already allocated" in taken.message
-    del made["metadata"]["resourceVersion"], made["spec"]["ports"][0]["nodePort"], made["spec"]["clusterIP"], made["spec"]["clusterIPs"]
+    del (
+        made["metadata"]["resourceVersion"],
+        made["spec"]["ports"][0]["nodePort"],
+        made["spec"]["clusterIP"],
+        made["spec"]["clusterIPs"],
+    )
     kept = await client.ok("PUT", f"{PATH}/s", made)
     assert kept["spec"]["ports"][0]["nodePort"] == port
     assert kept["spec"]["clusterIP"]
@@ -96,7 +105,11 @@ async def test_to_external_name_and_back(client: Client) -> None:
 async def test_two_servers_never_hand_out_the_same(client: Client, tmp_path: Path) -> None:
     async with running(tmp_path, client.server.store, service_cluster_ip_range="10.96.0.0/26") as other:
         made = await asyncio.gather(
-            *(one.ok("POST", PATH, service(f"{name}{i}", type="NodePort")) for i in range(25) for name, one in (("a", client), ("b", other)))
+            *(
+                one.ok("POST", PATH, service(f"{name}{i}", type="NodePort"))
+                for i in range(25)
+                for name, one in (("a", client), ("b", other))
+            )
         )
     addresses = [s["spec"]["clusterIP"] for s in made]
     ports = [s["spec"]["ports"][0]["nodePort"] for s in made]
@@ -116,7 +129,9 @@ async def test_repair_releases_what_nobody_holds(client: Client) -> None:
     assert await strategy.repair() == 0
     assert await strategy.repair() == 1
     await client.ok("POST", PATH, service("t", clusterIP="10.96.7.10"))
-    await strategy._addresses.release(made["spec"]["clusterIP"], (await strategy._addresses.held())[made["spec"]["clusterIP"]][0])
+    await strategy._addresses.release(
+        made["spec"]["clusterIP"], (await strategy._addresses.held())[made["spec"]["clusterIP"]][0]
+    )
     await strategy.repair()
     again = await client("POST", PATH, service("u", clusterIP=made["spec"]["clusterIP"]))
     assert "already allocated" in again.message

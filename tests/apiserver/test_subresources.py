@@ -15,7 +15,12 @@ STRATEGIC = "application/strategic-merge-patch+json"
 
 
 def binding(node: str = "n1", **metadata: Any) -> Any:
-    return {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p", **metadata}, "target": {"kind": "Node", "name": node}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "p", **metadata},
+        "target": {"kind": "Node", "name": node},
+    }
 
 
 @pytest.mark.parametrize("path", [f"{PODS}/p/binding", "/api/v1/namespaces/default/bindings"])
@@ -69,7 +74,14 @@ async def budget(client: Client, **status: Any) -> None:
         "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "x"}}},
     }
     made = await client.ok("POST", BUDGETS, sent)
-    made["status"] = {"observedGeneration": 1, "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1, "disruptionsAllowed": 0, **status}
+    made["status"] = {
+        "observedGeneration": 1,
+        "currentHealthy": 1,
+        "desiredHealthy": 1,
+        "expectedPods": 1,
+        "disruptionsAllowed": 0,
+        **status,
+    }
     await client.ok("PUT", f"{BUDGETS}/b/status", made)
 
 
@@ -96,7 +108,10 @@ async def test_an_exhausted_budget_refuses(client: Client) -> None:
     assert (answer.status, status["reason"]) == (429, "TooManyRequests")
     assert status["message"] == "Cannot evict pod as it would violate the pod's disruption budget."
     (cause,) = status["details"]["causes"]
-    assert cause == {"reason": "DisruptionBudget", "message": "The disruption budget b needs 1 healthy pods and has 1 currently"}
+    assert cause == {
+        "reason": "DisruptionBudget",
+        "message": "The disruption budget b needs 1 healthy pods and has 1 currently",
+    }
     assert "deletionTimestamp" not in (await client.ok("GET", f"{PODS}/p"))["metadata"]
 
 
@@ -122,7 +137,11 @@ async def test_tokens(tokens_client: Client) -> None:
     """behaviour 76"""
     client = tokens_client
     path = "/api/v1/namespaces/default/serviceaccounts/default/token"
-    request: Any = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+    request: Any = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": 600},
+    }
     made = await client.ok("POST", path, request)
     claims = jwt.decode(made["status"]["token"], options={"verify_signature": False})
     assert claims["sub"] == "system:serviceaccount:default:default"
@@ -192,6 +211,11 @@ async def test_access_review(client: Client) -> None:
     }
     answer = await client("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
     assert (answer.status, answer.json()["status"]["allowed"]) == (201, False)
-    table = await client("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review, accept="application/json;as=Table;g=meta.k8s.io;v=v1")
+    table = await client(
+        "POST",
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+        review,
+        accept="application/json;as=Table;g=meta.k8s.io;v=v1",
+    )
     assert table.status == 406
     assert (await client("GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews")).status == 405

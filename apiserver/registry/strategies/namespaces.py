@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver.registry import narrowing
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.writer import Writer
 
@@ -12,6 +13,12 @@ Obj = dict[str, Any]
 
 class Namespaces(Strategy):
     group, plural = "", "namespaces"
+
+    def narrow(self, subresource: str, new: Obj, old: Obj) -> None:
+        if subresource == "finalize":
+            narrowing.only_spec(new, old, finalizers=(new.get("spec") or {}).get("finalizers") or [])
+        else:
+            super().narrow(subresource, new, old)
 
     async def creating(self, writer: Writer, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
