@@ -32,9 +32,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--node-routes", default="false", choices=("true", "false"), help="also keep the routes to other nodes' pods"
     )
-    p.add_argument(
-        "--proxy-mode", default="", choices=("", "nftables", "userspace"), help="default: nftables if it is there"
-    )
+    modes = ("", *plugins.scan("proxy.backends", "BACKEND"))
+    p.add_argument("--proxy-mode", default="", choices=modes, help="default: nftables if it is there")
     p.add_argument("--nftables-table", default="pocketkube", help="name of the kernel's table")
     p.add_argument("--cluster-dns", default="", help="address to answer DNS at; empty serves no DNS")
     p.add_argument("--cluster-domain", default="cluster.local")
