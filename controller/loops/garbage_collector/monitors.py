@@ -126,9 +126,10 @@ class Monitors:
             group = resources[i : i + _STARTS_AT_ONCE]
             for resource in group:
                 self._watch(resource)
-            waiting = asyncio.gather(*(self._informers[r].wait_synced() for r in group))
             try:
-                await asyncio.wait_for(waiting, 2.0)
+                async with asyncio.timeout(2.0):
+                    for resource in group:
+                        await self._informers[resource].wait_synced()
             except TimeoutError:
                 continue
 
@@ -155,7 +156,9 @@ class Monitors:
 
     async def _wait_synced(self) -> None:
         try:
-            await asyncio.wait_for(asyncio.gather(*(i.wait_synced() for i in self._informers.values())), SYNC_SECONDS)
+            async with asyncio.timeout(SYNC_SECONDS):
+                for informer in self._informers.values():
+                    await informer.wait_synced()
         except TimeoutError:
             late = [r.qualified for r, i in self._informers.items() if not i.synced]
             log.warning("collecting without: %s", ", ".join(late))
