@@ -78,7 +78,7 @@ def test_no_request_is_lost_while_the_deployment_rolls(guestbook: Cluster) -> No
     finally:
         done.set()
         caller.join()
-    assert fetch("http://127.0.0.1:30080/version") == "2\n"
+    until("only the new version answers", lambda: fetch("http://127.0.0.1:30080/version") == "2\n", seconds=5)
     assert not failures and counted >= 200, failures[:5]
     history = guestbook.kubectl("rollout", "history", "deployment/guestbook")
     assert "1" in history and "2" in history
