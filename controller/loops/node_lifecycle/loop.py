@@ -170,16 +170,18 @@ class NodeLifecycle:
             key, present = health.no_execute_key(node), health.no_execute_present(node)
             if present == ({key} if key else set()) and not (lost_all and present):
                 continue
-            if key and not lost_all and not present:  # a node newly given up: this is what the rates are about
+            given_up = bool(key) and not lost_all and not present  # newly: this is what the rates are about
+            if given_up:
                 wait = limiter.wait(rate, clock.monotonic())
                 if wait is None:
                     continue
                 if wait > 0:
                     waits.append(wait)
                     continue
-                limiter.take(rate, clock.monotonic())
             wanted = "" if lost_all else key
             await self._write_taints(node, health.with_no_execute(health.taints_of(node), wanted, self._now()))
+            if given_up:  # only now: a write that failed must not cost the node ten seconds
+                limiter.take(rate, clock.monotonic())
         return min(waits, default=None)
 
     def _now(self) -> str:
