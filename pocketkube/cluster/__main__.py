@@ -19,7 +19,23 @@ Kubernetes on this machine, in seconds.
 
 `pk VERB --help` explains one."""
 
-ORDER = ("up", "status", "kubeconfig", "kubectl", "build", "load", "logs", "stop", "start", "down", "test")
+ORDER = (
+    "up",
+    "status",
+    "kubeconfig",
+    "kubectl",
+    "build",
+    "load",
+    "logs",
+    "stop",
+    "start",
+    "down",
+    "token",
+    "join",
+    "leave",
+    "snapshot",
+    "test",
+)
 
 
 def names() -> list[str]:

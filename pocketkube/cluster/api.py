@@ -9,17 +9,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pocketkube.cluster.layout import Layout
+from pocketkube.cluster.spec import ClusterSpec
 
 Obj = dict[str, Any]
 
 
 class Api:
-    """The cluster as its administrator. Raises OSError while nobody answers."""
+    """The cluster as one of its users. Raises OSError while nobody answers, ssl.SSLError where the server is not the one that we trust."""
 
-    def __init__(self, layout: Layout, server: str):
+    def __init__(self, server: str, context: ssl.SSLContext, *, token: str = ""):
         self._at = urlsplit(server)
-        self._context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
-        self._context.load_cert_chain(layout.pki / "admin.crt", layout.pki / "admin.key")
+        self._context = context
+        self._token = token
+        self.date = ""  # what the server's clock said in its last answer, as HTTP puts it
+
+    @classmethod
+    def of(cls, layout: Layout, spec: ClusterSpec) -> Api:
+        """As the administrator; on a machine that joined, as its node."""
+        user = "admin" if spec.control_plane else f"kubelet-{spec.nodes[0].name}"
+        context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
+        context.load_cert_chain(layout.pki / f"{user}.crt", layout.pki / f"{user}.key")
+        return cls(spec.server, context)
 
     def call(
         self, method: str, path: str, body: bytes | None = None, *, content_type: str = "application/json"
@@ -29,9 +39,13 @@ class Api:
             self._at.hostname or "", self._at.port, context=self._context, timeout=10
         )
         try:
-            connection.request(method, path, body, {"Content-Type": content_type, "Accept": "application/json"})
+            headers = {"Content-Type": content_type, "Accept": "application/json"}
+            if self._token:
+                headers["Authorization"] = f"Bearer {self._token}"
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             data = answer.read()
+            self.date = answer.headers.get("Date", "")
         finally:
             connection.close()
         try:

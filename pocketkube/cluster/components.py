@@ -182,6 +182,7 @@ def _controller(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "cluster-signing-cert-file": pki / "ca.crt",
         "cluster-signing-key-file": pki / "ca.key",
         "use-service-account-credentials": "true",
+        "controllers": "*,bootstrapsigner,tokencleaner,kubelet-serving-approving-controller",
     }
     suffix = f"-{index}" if spec.balanced else ""
     return _component("controller", CONTROL_PLANE, _python("controller", _text(flags)), suffix=suffix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -37,6 +38,19 @@ def wait(path: str, *, seconds: float = 60) -> None:
                 f"the Docker engine at {path} does not answer after {seconds:.0f}s: see ./pk logs engine"
             )
         time.sleep(0.05)
+
+
+OLDEST = (20, 10)
+
+
+def check_version(socket: str = "/var/run/docker.sock") -> None:
+    """Raise if the engine there is too old for the kubelet."""
+    text = docker(socket, "version", "--format", "{{.Server.Version}}").strip()
+    found = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+    if found < OLDEST:
+        raise ClusterError(
+            f"the Docker engine here is {text}, and {OLDEST[0]}.{OLDEST[1]} is the oldest that works: upgrade it"
+        )
 
 
 def docker(socket: str, *words: str, stdin: bytes | None = None) -> str:

@@ -15,6 +15,11 @@ from pocketkube.cluster.spec import ClusterSpec
 
 def write_all(layout: Layout, spec: ClusterSpec) -> None:
     """The admin's at `layout.kubeconfig`; components' beside it, pointing at certificate files."""
+    for node in spec.nodes:
+        write_component(layout, f"kubelet-{node.name}", spec.internal_server, certificate=f"kubelet-{node.name}")
+    if not spec.control_plane:
+        write_component(layout, "proxy", spec.server, certificate=f"kubelet-{spec.nodes[0].name}")
+        return
     admin = _config(spec.name, spec.server, "kubernetes-admin", {
         "cluster": {"certificate-authority-data": _inline(layout.pki / "ca.crt")},
         "user": {
@@ -25,9 +30,6 @@ def write_all(layout: Layout, spec: ClusterSpec) -> None:
     _write(layout.kubeconfig, admin)
     for component in ("scheduler", "controller"):
         write_component(layout, component, spec.server, certificate=component)
-    for node in spec.nodes:
-        server = spec.internal_server
-        write_component(layout, f"kubelet-{node.name}", server, certificate=f"kubelet-{node.name}")
     write_component(layout, "proxy", spec.internal_server, certificate="proxy")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -95,20 +96,22 @@ def create(layout: Layout, spec: ClusterSpec) -> None:
 
 def start(layout: Layout, spec: ClusterSpec) -> None:
     """Start the supervisor and wait until all nodes are Ready. If the cluster cannot start, stop it again and say why."""
-    _write_programs(layout)
+    _write_programs(layout, spec)
     network.ensure(spec)
     began = time.monotonic()
     pause = images.pause()
-    with console.step("Starting etcd, API server, scheduler, controller manager, kubelet, proxy"):
+    control_plane = "etcd, API server, scheduler, controller manager, " if spec.control_plane else ""
+    with console.step(f"Starting {control_plane}kubelet, proxy" if spec.nodes else f"Starting {control_plane}proxy"):
         supervisor.launch(layout)
         try:
             engine.each(layout, spec, lambda path: _prepare_engine(path, pause))
-            api = Api(layout, spec.server)
+            api = Api.of(layout, spec)
             _wait("the API server", layout, api.ready)
         except BaseException:
             stop(layout, spec)
             raise
-    apply_addons(layout, spec, api)
+    if spec.control_plane:
+        apply_addons(layout, spec, api)
     wait_ready(layout, spec)
     console.say(f"  Ready after {time.monotonic() - began:.1f}s")
 
@@ -119,7 +122,7 @@ def _prepare_engine(path: str, pause: Path) -> None:
 
 
 def wait_ready(layout: Layout, spec: ClusterSpec) -> None:
-    api = Api(layout, spec.server)
+    api = Api.of(layout, spec)
     with console.step("Waiting for the nodes to be Ready and DNS to answer"):
         names = {n.name for n in spec.nodes}
         _wait("the nodes", layout, lambda: names <= {n for n, ready in api.nodes().items() if ready})
@@ -127,9 +130,9 @@ def wait_ready(layout: Layout, spec: ClusterSpec) -> None:
             _wait("cluster DNS", layout, lambda: dns_answers(spec))
 
 
-def _write_programs(layout: Layout) -> None:
-    etcd = prepare.which("etcd")
-    if not etcd:
+def _write_programs(layout: Layout, spec: ClusterSpec) -> None:
+    etcd = prepare.which("etcd") if spec.control_plane else ""
+    if etcd is None:
         raise ClusterError("etcd is not on this machine: run ./pk up, which installs it")
     (layout.root / "programs.json").write_text(json.dumps({"etcd": etcd}))
 
@@ -157,7 +160,9 @@ def last_line(log: Path) -> str:
 
 def apply_addons(layout: Layout, spec: ClusterSpec, api: Api) -> None:
     """Objects that every cluster has beyond what the API server makes itself: deploy/addons."""
-    values = {"DNS_IP": spec.dns_ip, "DOMAIN": spec.domain, "SERVER": spec.internal_server}
+    ca = base64.b64encode((layout.pki / "ca.crt").read_bytes()).decode()
+    values = {"DNS_IP": spec.dns_ip, "DOMAIN": spec.domain, "SERVER": spec.internal_server, "CA_DATA": ca,
+              "POD_CIDR": spec.pod_cidr, "SERVICE_CIDR": spec.service_cidr}  # fmt: skip
     for path in sorted((REPOSITORY / "deploy" / "addons").glob("*.yaml")):
         text = re.sub(r"\$\{(\w+)\}", lambda m: values[m[1]], path.read_text())
         for obj in yaml.safe_load_all(text):

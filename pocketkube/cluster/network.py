@@ -14,11 +14,11 @@ from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.spec import MAX_CLUSTERS, PORT_STRIDE, ClusterSpec, NodeSpec
 
 
-def primary_address() -> str:
-    """This machine's own IPv4 address towards its default route; "" if it has none."""
+def primary_address(towards: str = "192.0.2.1") -> str:
+    """This machine's own IPv4 address towards another, by default towards its default route; "" if there is no route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: the kernel only picks the route
+            probe.connect((towards, 9))  # sends nothing: the kernel only picks the route
         except OSError:
             return ""
         address: str = probe.getsockname()[0]
@@ -27,6 +27,14 @@ def primary_address() -> str:
 
 def local_addresses() -> set[str]:
     return {a["local"] for link in _json("addr") for a in link.get("addr_info", ()) if a.get("family") == "inet"}
+
+
+def local_networks() -> list[str]:
+    """CIDRs that this machine has addresses in or routes to."""
+    addresses = [
+        f"{a['local']}/{a['prefixlen']}" for k in _json("addr") for a in k.get("addr_info", ()) if a["family"] == "inet"
+    ]
+    return addresses + [r["dst"] for r in _json("route") if r["dst"] != "default" and r.get("type") != "blackhole"]
 
 
 def bridge_name(slot: int) -> str:

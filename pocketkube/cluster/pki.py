@@ -69,8 +69,28 @@ def node_leaves(name: str, address: str) -> list[Leaf]:
     ]
 
 
+def request(leaf: Leaf) -> tuple[bytes, bytes]:
+    """(certificate signing request, private key) in PEM, for a certificate that another machine's CA signs."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(leaf))
+    if leaf.names:
+        names = x509.SubjectAlternativeName([_general_name(n) for n in leaf.names])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), _pem(key)
+
+
+def keep(folder: Path, name: str, certificate: bytes, key: bytes = b"") -> None:
+    """Store a certificate, and its key if there is one, that was made elsewhere. All in PEM."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder / f"{name}.crt", certificate)
+    if key:
+        _write(folder / f"{name}.key", key)
+
+
 def ensure(folder: Path, spec: ClusterSpec) -> bool:
     """Make what is missing below `folder`. True if anything was made. A server certificate that lacks a name is renewed."""
+    if not spec.control_plane:
+        return False  # all that such a machine has was signed when it joined
     made = False
     for ca in ("ca", "etcd-ca", "front-proxy-ca"):
         made |= _ensure_ca(folder, ca)
@@ -110,11 +130,9 @@ def _ensure_leaf(folder: Path, leaf: Leaf) -> bool:
     ca_key = serialization.load_pem_private_key((folder / f"{leaf.ca}.key").read_bytes(), None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, leaf.organization)] if leaf.organization else []
-    subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, leaf.common_name)])
     purposes = [ExtendedKeyUsageOID.CLIENT_AUTH] * leaf.client + [ExtendedKeyUsageOID.SERVER_AUTH] * leaf.server
     builder = (
-        _builder(subject, ca.subject, key.public_key())
+        _builder(_subject(leaf), ca.subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -127,6 +145,11 @@ def _ensure_leaf(folder: Path, leaf: Leaf) -> bool:
     _write(path, builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     _write_key(folder / f"{leaf.file}.key", key)
     return True
+
+
+def _subject(leaf: Leaf) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, leaf.organization)] if leaf.organization else []
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, leaf.common_name)])
 
 
 def _lacks_names(path: Path, names: Sequence[str]) -> bool:
@@ -166,8 +189,12 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
-    _write(path, key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))  # fmt: skip
+    _write(path, _pem(key))
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    form, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(form, kind, serialization.NoEncryption())
 
 
 def _write(path: Path, data: bytes) -> None:

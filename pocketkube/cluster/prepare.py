@@ -80,8 +80,8 @@ def check_disk(folder: Path) -> None:
         )
 
 
-def missing(*, own_engines: bool) -> list[Need]:
-    wanted = list(NEEDS)
+def missing(*, own_engines: bool, control_plane: bool = True) -> list[Need]:
+    wanted = [need for need in NEEDS if control_plane or need.package != "etcd-server"]
     if own_engines or not engine_answers():
         wanted.append(ENGINE)
     return [need for need in wanted if not need.present()]

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 def read(layout: Layout, spec: ClusterSpec) -> dict[str, Any]:
     """The promised shape: server, kubeconfig, nodes, components."""
     running = processes.supervisor_of(layout.state) is not None
-    ready = Api(layout, spec.server).nodes() if running else {}
+    ready = Api.of(layout, spec).nodes() if running else {}
     known = {row["id"]: row for row in processes.read_state(layout.state).get("components", [])}
     rows = []
     for component in components(layout, spec):

@@ -75,7 +75,7 @@ def _again(layout: Layout, spec: ClusterSpec, args: argparse.Namespace) -> int:
             f"./pk down{layout.flag} first, or take another --name"
         )
     if processes.supervisor_of(layout.state):
-        ready = Api(layout, spec.server).nodes()
+        ready = Api.of(layout, spec).nodes()
         if all(ready.get(n.name) for n in spec.nodes):
             console.say(
                 f"Cluster {layout.name!r} is up already: {len(spec.nodes)} node(s) Ready at {spec.server}. Nothing to do."
