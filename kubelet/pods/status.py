@@ -103,7 +103,8 @@ class _ContainerStatuses:
         elif newest.state == "created" and shown is newest:
             state = {"waiting": _reasoned(waiting or (self.default_reason, ""))}
         running = shown.state == "running"
-        result = self._base(container, shown.attempt)
+        known = int((before or {}).get("restartCount") or 0)
+        result = self._base(container, max(shown.attempt, known))  # never falls, even if newer attempts were lost
         result |= {
             "state": state,
             "lastState": last_state,

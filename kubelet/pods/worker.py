@@ -336,12 +336,6 @@ class PodWorker:
                     self._paths.termination_message(record.name, record.attempt).unlink(missing_ok=True)
 
     def _after_start(self) -> None:
-        for pod_container in spec.all_containers(self.pod):
-            record = self.records.latest(pod_container["name"])
-            if record is not None:
-                self._restarts[pod_container["name"]] = max(
-                    record.attempt, self._restarts.get(pod_container["name"], 0)
-                )
         if self._starter.retry is not None:
             self._wake_after(self._starter.retry)
 
@@ -451,6 +445,9 @@ class PodWorker:
 
     def show(self) -> None:
         """Compute the status from what is known now and hand it on if it changed."""
+        for record in self.records.containers.values():
+            if record.state != "created":
+                self._restarts[record.name] = max(record.attempt, self._restarts.get(record.name, 0))
         merged = {**(self.pod.get("status") or {}), **self.status, "conditions": self._known_conditions()}
         sandbox = self.records.sandbox()
         host_ips = self._host.host_ips()

@@ -13,6 +13,8 @@ Body = dict[str, Any]
 
 START_FAILED = 128  # exit code of a container that the engine could not start
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+
 _FRACTION = re.compile(r"\.(\d+)")
 
 
@@ -65,7 +67,7 @@ def container(body: Body) -> ContainerRecord:
         image_id=body["Image"],
         created_at=time_of(body["Created"]) or datetime.now(UTC),
         started_at=time_of(state.get("StartedAt", "")),
-        finished_at=time_of(state.get("FinishedAt", "")) if found == "exited" else None,
+        finished_at=_end(body) if found == "exited" else None,
         exit_code=code,
         oom_killed=bool(state.get("OOMKilled")),
         error=state.get("Error") or "",
@@ -74,6 +76,14 @@ def container(body: Body) -> ContainerRecord:
         resources=_resources(body["HostConfig"]),
         tty=bool(body["Config"].get("Tty")),
         labels=named,
+    )
+
+
+def _end(body: Body) -> datetime:
+    """Of an ended container; one that could not be started never got an end of its own."""
+    state = body["State"]
+    return (
+        time_of(state.get("FinishedAt", "")) or time_of(state.get("StartedAt", "")) or time_of(body["Created"]) or EPOCH
     )
 
 
