@@ -8,6 +8,7 @@ import pytest
 
 from pocketkube.api import scheme
 from pocketkube.api.kinds.core.pod import KIND as POD
+from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import definitions
 
 KINDS = scheme.builtin()
@@ -118,7 +119,7 @@ def test_every_stable_and_beta_kind_of_the_schemas_is_served() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.kinds(), ids=lambda kind: f"{kind.resource}-{kind.version}")
-def test_each_kind_has_the_schema_of_its_own_name(kind: scheme.Kind) -> None:
+def test_each_kind_has_the_schema_of_its_own_name(kind: Kind) -> None:
     gvk = {"group": kind.group, "version": kind.version, "kind": kind.kind}
     assert gvk in kind.schema.raw["x-kubernetes-group-version-kind"]
 

@@ -61,7 +61,7 @@ def sample(kind: Kind, rng: random.Random, *, depth: int = 8) -> Obj:
     if rng.random() < 0.5:
         meta["creationTimestamp"] = "2026-11-21T03:00:00Z"
     if rng.random() < 0.3:
-        meta["labels"] = {"app": "web"}  # type: ignore[assignment]
+        meta["labels"] = {"app": "web"}
     if rng.random() < 0.2:
         meta["deletionTimestamp"] = "2026-11-21T04:00:00Z"
     return obj

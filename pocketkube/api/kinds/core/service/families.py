@@ -55,6 +55,8 @@ def _keep_addresses(spec: Obj, before: Obj) -> None:
     elif not spec.get("clusterIPs"):
         same = spec["clusterIP"] == before.get("clusterIP")
         spec["clusterIPs"] = before.get("clusterIPs") if same else [spec["clusterIP"]]
+    elif spec["clusterIP"] != before.get("clusterIP") and spec["clusterIPs"] == before.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"], *spec["clusterIPs"][1:]]
     for name in ("ipFamilies", "ipFamilyPolicy"):
         if not spec.get(name):
             _copy(spec, before, name)
@@ -78,7 +80,9 @@ def _copy(spec: Obj, before: Obj, name: str) -> None:
 def drop_unneeded(spec: Obj, before: Obj) -> None:
     """What the new type has no use for goes, where the client did not change it, in place."""
     if needs_cluster_ip(before) and not needs_cluster_ip(spec):
-        _drop_same(spec, before, "clusterIP", "clusterIPs")
+        if not spec.get("clusterIP") or spec["clusterIP"] == before.get("clusterIP"):
+            spec.pop("clusterIP", None)
+            _drop_same(spec, before, "clusterIPs")
         _drop_same(spec, before, "ipFamilies")
         _drop_same(spec, before, "ipFamilyPolicy")
     if may_have_node_ports(before) and not may_have_node_ports(spec):

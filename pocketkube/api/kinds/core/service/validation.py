@@ -211,7 +211,7 @@ def _kept(spec: Obj, before: Obj) -> Errors:
     wrong: Errors = []
     if old and (not new or new[0] != old[0]):
         why = "may not change once set"
-        wrong.append(field.invalid("spec.clusterIPs[0]", new[:1] or "", why))
+        wrong.append(field.invalid("spec.clusterIPs[0]", new, why))
     if len(old) == len(new) == 2 and old[1] != new[1]:
         wrong.append(field.invalid("spec.clusterIPs[1]", new[1], "may not change once set"))
     families_new, families_old = spec.get("ipFamilies") or [], before.get("ipFamilies") or []
