@@ -11,13 +11,17 @@ from pocketkube.base import logs, tasks
 
 
 async def run(options: Options, stop: asyncio.Event) -> None:
-    from controller.manager import USER_AGENT, Manager
+    from controller.manager import USER_AGENT, Manager, UnknownController
     from pocketkube.client import config
     from pocketkube.client.rest import Client
 
-    client = Client(config.load(options.kubeconfig or None), user_agent=USER_AGENT)
     try:
-        await Manager(client, options).run(stop)
+        client = Client(config.load(options.kubeconfig or None), user_agent=USER_AGENT)
+        manager = Manager(client, options)
+    except (config.ConfigError, UnknownController) as error:
+        sys.exit(f"controller: {error}")
+    try:
+        await manager.run(stop)
     finally:
         await client.aclose()
 

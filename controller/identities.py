@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 NAMESPACE = "kube-system"
 TOKEN_SECONDS = 3600
+WARM_SECONDS = 3.0
 
 
 def anonymous(config: ClientConfig) -> ClientConfig:
@@ -51,6 +52,10 @@ class AccountClient(Client):
         self._renew_at = float("-inf")  # the account was replaced, or the keys were: once more with a new token
         sent["Authorization"] = f"Bearer {await self._fresh_token()}"
         return await super().respond(method, path, headers=sent, **more)
+
+    async def warm(self) -> None:
+        """Asks for a token before the first write needs it."""
+        await self._fresh_token()
 
     async def _fresh_token(self) -> str:
         async with self._asking:
@@ -97,6 +102,16 @@ class Identities:
         tls = self._credentials.tls()
         self._transport = Transport(lambda: tls, server_name=parent.config.tls_server_name, limit=64)
         self._clients: dict[str, AccountClient] = {}
+
+    async def warm(self) -> None:
+        """Gets every account's token a moment after the start, when whoever waits for the cluster has been served."""
+        await self._clock.sleep(WARM_SECONDS)
+        for client in list(self._clients.values()):
+            try:
+                await client.warm()
+            except (errors.StatusError, httpx.HTTPError) as error:
+                log.debug("identity: %s", error)
+                return
 
     def client(self, account: str) -> Client:
         if account not in self._clients:

@@ -84,7 +84,7 @@ class Manager:
             running[controller.name] = controller.start(self._context(controller, informers, identities))
         log.info("running: loops=%d", len(running))
         try:
-            await tasks.run_tasks({"informers": informers.run(), **running})
+            await tasks.run_tasks({"informers": informers.run(), "identities": identities.warm(), **running})
         finally:
             await identities.aclose()
 

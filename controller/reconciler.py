@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
 
 import httpx
 
 from pocketkube.api.meta import errors
+from pocketkube.base import metrics
 from pocketkube.base.clock import Clock
 from pocketkube.client.informer import Informer
 from pocketkube.client.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
+
+_DURATION = metrics.histogram(
+    "workqueue_work_duration_seconds",
+    "How long processing an item of the queue took.",
+    ["name"],
+    buckets=(0.0001, 0.001, 0.01, 0.1, 1.0, 10.0),
+)
+_RETRIES = metrics.counter("workqueue_retries_total", "Items put back into the queue after an error.", ["name"])
+_DEPTH = metrics.gauge("workqueue_depth", "Items that wait in the queue.", ["name"])
 
 Reconcile = Callable[[str], Awaitable[float | None]]
 
@@ -28,6 +39,8 @@ class Reconciler:
         self.name = name
         self.queue: WorkQueue[str] = WorkQueue(clock)
         self._reconcile = reconcile
+        self._duration, self._retries = _DURATION.labels(name), _RETRIES.labels(name)
+        _DEPTH.labels(name).set_function(lambda: len(self.queue))
         self._workers = workers
 
     def add(self, key: str) -> None:
@@ -52,10 +65,12 @@ class Reconciler:
     async def _work(self) -> None:
         while True:
             key = await self.queue.get()
+            start = perf_counter()
             try:
                 await self._process(key)
             finally:
                 self.queue.done(key)
+                self._duration.observe(perf_counter() - start)
 
     async def _process(self, key: str) -> None:
         try:
@@ -71,4 +86,5 @@ class Reconciler:
             if again is not None:
                 self.queue.add_after(key, again)
             return
+        self._retries.inc()
         self.queue.add_rate_limited(key)

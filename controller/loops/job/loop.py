@@ -78,13 +78,10 @@ class JobLoop:
             self._orphans.add(key_of(pod))
 
     def _pod_seen(self, pod: Obj) -> None:
-        reference = controller_of(pod)
-        if reference is None or reference["kind"] != "Job":
-            return
-        owner = self._children.owner_of(pod)
+        """A pod without our finalizer is done with; one with it but without a living job (perhaps orphaned) is let go."""
         if not is_tracked(pod):
             self._pod_gone(pod)
-        elif owner is None:
+        elif self._children.owner_of(pod) is None:
             self._orphans.add(key_of(pod))
 
     def _pod_gone(self, pod: Obj) -> None:
@@ -98,7 +95,7 @@ class JobLoop:
         if pod is None or not is_tracked(pod) or self._children.owner_of(pod) is not None:
             return
         reference = controller_of(pod)
-        if reference is not None:
+        if reference is not None and reference["kind"] == "Job":
             try:
                 job = await self._context.client.get(JOBS, reference["name"], pod["metadata"]["namespace"])
             except errors.NotFound:
