@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from apiserver import admission
 from controller import manager
 from pocketkube.api.scheme import GROUP_FOLDERS, builtin
 from pocketkube.base import plugins
@@ -115,7 +114,3 @@ def test_no_controller_hides_another() -> None:
 
 def test_every_scheduler_plugin_is_in_the_default_profile() -> None:
     assert sorted(chosen.name for chosen in profile.DEFAULT) == sorted(profile.available())
-
-
-def test_every_admission_plugin_has_a_place_in_the_order() -> None:
-    assert sorted(plugin.name for plugin in admission.available().values()) == sorted(admission.ORDER)

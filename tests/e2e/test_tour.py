@@ -54,7 +54,7 @@ def test_every_command_of_the_tour_does_what_it_says(cluster: Cluster, tmp_path:
     said = run(cluster, tmp_path)
     assert " Ready " in said["kubectl get nodes"]
     assert "Hello from the seed job" in said["curl -s http://127.0.0.1:30080/"]
-    assert "2" in said["curl -s http://127.0.0.1:30080/version"]
+    assert said["curl -s http://127.0.0.1:30080/version"] == "2\n"
     assert "rolled back" in said["kubectl rollout undo deployment/guestbook"]
     assert "200" in next(text for line, text in said.items() if line.startswith("kubectl exec"))
     assert "guestbook-store" in said["./pk kubectl get pods"]
