@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from apiserver.interfaces import Authorizer
+from apiserver.metrics import Requests
 from apiserver.options import Options
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
@@ -32,6 +33,7 @@ class Api:
     plain: Callable[..., Awaitable[None]] | None = None
     bootstrapped: bool = False  # what every cluster has is there
     stopping: bool = False
+    requests: Requests = field(default_factory=Requests)
 
 
 Handler = Callable[[Api, Request, Resource], Awaitable[Response | None]]  # None: it has answered by itself

@@ -26,7 +26,7 @@ from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
 from apiserver.storage.interface import Store
 from pocketkube.api import scheme
-from pocketkube.base import serving, tasks, tls
+from pocketkube.base import metrics, serving, tasks, tls
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,10 @@ class Server:
             public_keys=keys,
         )
 
+    def measure(self) -> None:
+        """Show this server's requests in the process's metrics."""
+        metrics.REGISTRY.register(self.api.requests)
+
     def tasks(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         """Everything that runs beside the requests, by name."""
         return {
@@ -134,6 +138,7 @@ async def run(flags: Options, stop: asyncio.Event) -> None:
     etcd = Tls(flags.etcd_cafile, flags.etcd_certfile, flags.etcd_keyfile) if flags.etcd_cafile else None
     store = EtcdStore(flags.etcd_servers, tls=etcd)
     server = Server(flags, store)
+    server.measure()
     running = server.tasks(stop) | {"compaction": store.compactor().run()}
     answering = asyncio.create_task(running.pop("serving"), name="serving")
     beside = asyncio.create_task(tasks.run_tasks(running), name="beside the requests")

@@ -9,8 +9,9 @@ from typing import Any
 
 from apiserver.api import Api
 from apiserver.authz import bootstrap as roles
+from apiserver.endpoints import RENEW_SECONDS, Endpoints
 from apiserver.interfaces import Cluster
-from apiserver.storage.interface import StoreUnavailable
+from apiserver.storage.interface import StoreError
 from pocketkube.api.meta import errors
 
 log = logging.getLogger(__name__)
@@ -18,28 +19,46 @@ log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-KEEP_SECONDS = 60.0
+LEAVE_SECONDS = 3.0
 RETRY_SECONDS = 1.0
 
 
 async def run(api: Api, cluster: Cluster, *, port: int) -> None:
     """Make it all, then keep the `kubernetes` service and its endpoints as they should be until cancelled."""
     await api.registry.cache.wait_ready()
+    own = Endpoints(api.registry.store, cluster, api.options.advertise_address, port)
     while not api.bootstrapped:
         try:
             await _once(api, cluster)
             await _keep_service(api, cluster, port)
+            await own.renew()
             api.bootstrapped = True
-        except (StoreUnavailable, errors.StatusError) as failure:
+        except (StoreError, errors.StatusError) as failure:
             log.warning("cannot set up the cluster yet: %s", failure)
-            await asyncio.sleep(RETRY_SECONDS)
+            await api.registry.clock.sleep(RETRY_SECONDS)
     log.info("ready: the cluster's own objects are there")
-    while True:
-        await asyncio.sleep(KEEP_SECONDS)
-        try:
-            await _keep_service(api, cluster, port)
-        except (StoreUnavailable, errors.StatusError) as failure:
-            log.warning("cannot look after the kubernetes service: %s", failure)
+    try:
+        while True:
+            await api.registry.clock.sleep(RENEW_SECONDS)
+            await _look_after(api, cluster, own, port)
+    finally:
+        await _leave(own)
+
+
+async def _look_after(api: Api, cluster: Cluster, own: Endpoints, port: int) -> None:
+    try:
+        await _keep_service(api, cluster, port)
+        await own.renew()
+    except (StoreError, errors.StatusError) as failure:
+        log.warning("cannot look after the kubernetes service: %s", failure)
+
+
+async def _leave(own: Endpoints) -> None:
+    try:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await own.leave()
+    except (StoreError, errors.StatusError, TimeoutError) as failure:
+        log.info("this server's endpoint is left to end by itself: %s", failure)
 
 
 async def _once(api: Api, cluster: Cluster) -> None:
@@ -128,32 +147,8 @@ def _read(path: str) -> str:
 
 
 async def _keep_service(api: Api, cluster: Cluster, port: int) -> None:
-    """The `kubernetes` service, its endpoints and slice lead to this server."""
     first = str(ipaddress.ip_network(api.registry.service_range, strict=False)[1])
     await _create(cluster, "", "services", "default", _service(first, port))
-    if ipaddress.ip_address(api.options.advertise_address).is_loopback:
-        return  # no pod can reach it there
-    await _keep(cluster, "", "endpoints", _endpoints(api.options.advertise_address, port))
-    await _keep(cluster, "discovery.k8s.io", "endpointslices", _slice(api.options.advertise_address, port))
-
-
-async def _keep(cluster: Cluster, group: str, plural: str, wanted: Obj) -> None:
-    """Several servers share the object: each adds itself; addresses of servers that are gone are not taken out here."""
-    meta = wanted["metadata"]
-    current = cluster.get(group, plural, "default", meta["name"])
-    if current is None:
-        await _create(cluster, group, plural, "default", wanted)
-        return
-    part = "subsets" if plural == "endpoints" else "endpoints"
-    if current.get(part) == wanted[part] and (current.get("ports") == wanted.get("ports")):
-        return
-    changed = {**current, part: wanted[part]}
-    if "ports" in wanted:
-        changed["ports"] = wanted["ports"]
-    try:
-        await cluster.update(group, plural, changed)
-    except errors.Conflict:
-        log.info("another server writes %s %s too", plural, meta["name"])
 
 
 def _service(address: str, port: int) -> Obj:
@@ -171,32 +166,4 @@ def _service(address: str, port: int) -> Obj:
             "sessionAffinity": "None",
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
         },
-    }
-
-
-def _endpoints(address: str, port: int) -> Obj:
-    return {
-        "kind": "Endpoints",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": "kubernetes",
-            "namespace": "default",
-            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-        },
-        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
-    }
-
-
-def _slice(address: str, port: int) -> Obj:
-    return {
-        "kind": "EndpointSlice",
-        "apiVersion": "discovery.k8s.io/v1",
-        "metadata": {
-            "name": "kubernetes",
-            "namespace": "default",
-            "labels": {"kubernetes.io/service-name": "kubernetes"},
-        },
-        "addressType": "IPv6" if ":" in address else "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }

@@ -23,6 +23,18 @@ Next = Callable[[Request], Awaitable[Response | None]]
 Layer = Callable[[Api, Next, Request], Awaitable[Response | None]]
 
 
+async def count(api: Api, following: Next, request: Request) -> Response | None:
+    """How many requests there were of each sort, and how long they took."""
+    started = api.requests.begin(request.method)
+    code = 0  # nobody heard of it
+    try:
+        response = await following(request)
+        code = response.status if response is not None else 200
+        return response
+    finally:
+        api.requests.end(request.method, request.info, code, started)
+
+
 async def answer_errors(api: Api, following: Next, request: Request) -> Response | None:
     """Every failure becomes a Status, once; what nobody expected is logged with its traceback."""
     try:
@@ -63,6 +75,7 @@ async def handle(api: Api, following: Next, request: Request) -> Response | None
 
 
 CHAIN: tuple[Layer, ...] = (
+    count,
     answer_errors,
     find_request_info,
     authenticate,

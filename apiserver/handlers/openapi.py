@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from apiserver.api import Api
 from apiserver.openapi import documents
 from apiserver.request import Request, Response
@@ -14,9 +16,9 @@ async def v2(api: Api, request: Request) -> Response:
     made = documents.current(api.registry)
     accept = request.header(b"accept")
     if accept.startswith((_PROTOBUF, b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf")):
-        data, etag = made.v2_protobuf()
+        data, etag = await asyncio.to_thread(made.v2_protobuf)
         return _document(request, data, etag, b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
-    data, etag = made.v2()
+    data, etag = await asyncio.to_thread(made.v2)
     return _document(request, data, etag, b"application/json")
 
 
@@ -27,7 +29,7 @@ async def v3_index(api: Api, request: Request) -> Response:
 
 async def v3(api: Api, request: Request, path: str) -> Response:
     """/openapi/v3/api/v1, /openapi/v3/apis/apps/v1"""
-    found = documents.current(api.registry).v3(path.strip("/"))
+    found = await asyncio.to_thread(documents.current(api.registry).v3, path.strip("/"))
     if found is None:
         raise errors.NotFound("the server could not find the requested resource")
     data, etag = found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from apiserver.handlers.discovery import version_order
 from apiserver.openapi import gnostic
@@ -189,6 +190,15 @@ async def test_version(client: Client) -> None:
 
 
 async def test_metrics(client: Client) -> None:
+    registry = CollectorRegistry()
+    registry.register(client.server.api.requests)
+    await client("GET", "/api/v1/namespaces/default/configmaps/none")
+    text = generate_latest(registry).decode()
+    (line,) = [x for x in text.splitlines() if x.startswith("apiserver_request_total{") and 'code="404"' in x]
+    assert 'resource="configmaps",scope="resource"' in line
+    assert 'verb="GET"' in line
+    assert line.endswith(" 1.0")
+    assert 'apiserver_current_inflight_requests{request_kind="readOnly"} 0.0' in text
     answer = await client("GET", "/metrics")
     assert b'apiserver_storage_objects{resource="namespaces"} 4.0' in answer.body
 

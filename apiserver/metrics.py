@@ -1,0 +1,98 @@
+"""Requests counted and timed, under upstream's metric names; one tuple and one bisection a request, text only when asked for."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from apiserver.interfaces import RequestInfo
+
+Metric = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
+# Seconds; upstream's.
+BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
+_LABELS = ("verb", "group", "version", "resource", "subresource", "scope", "component")
+_READING = frozenset(("GET", "HEAD", "OPTIONS"))
+_VERBS = {"create": "POST", "update": "PUT", "patch": "PATCH", "deletecollection": "DELETECOLLECTION"}
+
+Key = tuple[str, str, str, str, str, bool, bool]  # verb, group, version, resource, subresource, namespaced, named
+
+
+class _Series:
+    __slots__ = ("buckets", "codes", "seconds")
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+
+class Requests(Collector):
+    """Register it with a Prometheus registry."""
+
+    def __init__(self) -> None:
+        self._series: dict[Key, _Series] = {}
+        self.reading = 0  # in flight
+        self.mutating = 0
+
+    def begin(self, method: str) -> float:
+        """A request has begun; give what it returns to `end`."""
+        if method in _READING:
+            self.reading += 1
+        else:
+            self.mutating += 1
+        return perf_counter()
+
+    def end(self, method: str, info: RequestInfo, code: int, started: float) -> None:
+        seconds = perf_counter() - started
+        if method in _READING:
+            self.reading -= 1
+        else:
+            self.mutating -= 1
+        key = (
+            info.verb, info.group, info.version, info.resource, info.subresource, bool(info.namespace), bool(info.name),
+        )  # fmt: skip
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = _Series()
+        series.codes[code] = series.codes.get(code, 0) + 1
+        series.seconds += seconds
+        series.buckets[bisect_left(BUCKETS, seconds)] += 1
+
+    def collect(self) -> Iterable[Metric]:
+        yield self._totals()
+        yield self._durations()
+        words = "Maximal number of currently used inflight request limit of this apiserver per request kind in last second."
+        inflight = GaugeMetricFamily("apiserver_current_inflight_requests", words, labels=["request_kind"])
+        inflight.add_metric(["mutating"], self.mutating)
+        inflight.add_metric(["readOnly"], self.reading)
+        yield inflight
+
+    def _labelled(self) -> Iterator[tuple[list[str], _Series]]:
+        for (verb, group, version, resource, subresource, namespaced, named), series in self._series.items():
+            scope = "" if not resource else "resource" if named else "namespace" if namespaced else "cluster"
+            shown = _VERBS.get(verb, verb.upper())
+            yield [shown, group, version, resource, subresource, scope, "apiserver"], series
+
+    def _totals(self) -> CounterMetricFamily:
+        words = "Counter of apiserver requests broken out for each verb, group, version, resource, scope, component and code."
+        family = CounterMetricFamily("apiserver_request", words, labels=[*_LABELS, "dry_run", "code"])
+        for labels, series in self._labelled():
+            for code, count in series.codes.items():
+                family.add_metric([*labels, "", str(code)], count)
+        return family
+
+    def _durations(self) -> HistogramMetricFamily:
+        words = "Response latency distribution in seconds for each verb, group, version, resource, subresource and scope."
+        family = HistogramMetricFamily("apiserver_request_duration_seconds", words, labels=[*_LABELS, "dry_run"])
+        for labels, series in self._labelled():
+            total, buckets = 0, []
+            for bound, count in zip((*map(str, BUCKETS), "+Inf"), series.buckets, strict=True):
+                total += count
+                buckets.append((bound, total))
+            family.add_metric([*labels, ""], buckets, series.seconds)
+        return family
