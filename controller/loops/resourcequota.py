@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,7 @@ from pocketkube.client.store import key_of
 Obj = dict[str, Any]
 
 RESYNC_SECONDS = 300.0
+SYNC_SECONDS = 10.0  # for the first list of a resource that nobody watched before
 _CORE = (PODS, SERVICES, PERSISTENTVOLUMECLAIMS, CONFIGMAPS, SECRETS, REPLICATIONCONTROLLERS, RESOURCEQUOTAS)
 _PODS_FIRST = ("cpu", "memory", "ephemeral-storage", "requests.", "limits.", "hugepages-", "pods", "count/pods")
 
@@ -132,7 +134,8 @@ class QuotaLoop:
         if qualified not in self._informed:
             self._informed[qualified] = resource
             informer.add_handler(on_delete=self._wake(qualified))
-        await informer.wait_synced()
+        async with asyncio.timeout(SYNC_SECONDS):
+            await informer.wait_synced()
         return informer.store.by_index("namespace", namespace)
 
     async def _find(self, qualified: str) -> Resource | None:

@@ -52,6 +52,7 @@ LOOPS = {
     "replicationcontroller-controller",
     "resourcequota-controller",
     "root-ca-certificate-publisher-controller",
+    "service-cidr-controller",
     "serviceaccount-controller",
     "serviceaccount-token-controller",
     "statefulset-controller",

@@ -16,6 +16,7 @@ from controller.loops import (
     pv_protection,
     pvc_protection,
     resourcequota,
+    service_cidr,
     ttl,
 )
 from controller.loops.horizontalpodautoscaler import behavior, usage
@@ -278,3 +279,33 @@ def test_the_scale_stays_within_its_bounds(current: int, proposals: list[int], l
         if decided != current:
             memory.changes.append((now, decided - current))
         current = decided
+
+
+# --- service ranges
+
+
+def service_range(name: str, cidr: str, **metadata: Any) -> Obj:
+    return {"metadata": {"name": name, **metadata}, "spec": {"cidrs": [cidr]}}
+
+
+@pytest.mark.parametrize(
+    ("others", "used", "needed"),
+    [
+        pytest.param([], ["10.96.0.1"], True, id="in use"),
+        pytest.param([], ["10.200.0.1"], False, id="in use elsewhere"),
+        pytest.param([service_range("wider", "10.0.0.0/8")], ["10.96.0.1"], False, id="another range has it too"),
+        pytest.param(
+            [service_range("going", "10.0.0.0/8", deletionTimestamp=STAMP)], ["10.96.0.1"], True, id="one that goes too"
+        ),
+    ],
+)
+def test_a_service_range_stays_while_it_is_needed(others: list[Obj], used: list[str], needed: bool) -> None:
+    going = service_range("main", "10.96.0.0/16", deletionTimestamp=STAMP, finalizers=[service_cidr.FINALIZER])
+    finalizers, status = service_cidr.plan(going, [going, *others], used, STAMP)
+    assert finalizers == (None if needed else [])
+    assert (status is not None) == needed
+    fresh = service_range("main", "10.96.0.0/16")
+    finalizers, status = service_cidr.plan(fresh, [fresh], used, STAMP)
+    assert finalizers == [service_cidr.FINALIZER]
+    assert status is not None
+    assert status["conditions"][0]["status"] == "True"

@@ -194,7 +194,8 @@ class GarbageCollector:
     async def _patch(self, resource: Resource, live: Obj, metadata: Obj) -> Obj:
         """Lists in a merge patch replace: only right for the very version they were read from."""
         found = live["metadata"]
-        patch = {"metadata": {"uid": found["uid"], "resourceVersion": found["resourceVersion"], **metadata}}
+        changes = {k: v or None for k, v in metadata.items()}  # null leaves no empty list behind
+        patch = {"metadata": {"uid": found["uid"], "resourceVersion": found["resourceVersion"], **changes}}
         return await self._context.client.patch(
             resource, found["name"], patch, namespace=found.get("namespace", ""), type="merge"
         )
