@@ -15,10 +15,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.setup(logs.level_of(given.v))
 
     async def run(stop: asyncio.Event) -> None:
-        from kubelet.kubelet import Kubelet
+        from kubelet.certificates.rotation import bootstrap
+        from kubelet.cleanup import clean_up
+        from kubelet.kubelet import Kubelet, docker_runtime
+        from pocketkube.base.clock import SystemClock
         from pocketkube.client.config import load
 
-        await Kubelet(config, load(config.kubeconfig)).run(stop)
+        if given.cleanup:
+            await clean_up(config, docker_runtime(config))
+            return
+        await tasks.run_tasks({"bootstrap": bootstrap(config, SystemClock())}, stop=stop)
+        if not stop.is_set():
+            await Kubelet(config, load(config.kubeconfig)).run(stop)
 
     return tasks.main(run)
 

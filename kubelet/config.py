@@ -67,5 +67,6 @@ class KubeletConfig:
     streaming_idle_seconds: float = 4 * 3600.0
     sync_seconds: float = 60.0
     rotate_certificates: bool = True
+    rotate_server_certificates: bool = False
     mtu: int = 1500
     feature_gates: tuple[tuple[str, bool], ...] = field(default=())

@@ -112,6 +112,7 @@ FLAGS: tuple[tuple[str, str, Any, str], ...] = (
     ("pod-max-pids", "pod_pids_limit", int, "processes of a pod"),
     ("streaming-connection-idle-timeout", "streaming_idle_seconds", seconds, "when an idle exec or attach is closed"),
     ("sync-frequency", "sync_seconds", seconds, "how often a pod is looked at when nothing happens"),
+    ("rotate-server-certificates", "rotate_server_certificates", boolean, "ask the cluster for the server's certificate, too"),
     ("rotate-certificates", "rotate_certificates", boolean, "renew the client certificate before it ends"),
 )  # fmt: skip
 
@@ -128,6 +129,7 @@ FILE_FIELDS: dict[str, tuple[str, Any]] = {
     "tlsCertFile": ("tls_cert", Path),
     "tlsPrivateKeyFile": ("tls_key", Path),
     "rotateCertificates": ("rotate_certificates", bool),
+    "serverTLSBootstrap": ("rotate_server_certificates", bool),
     "clusterDomain": ("cluster_domain", str),
     "clusterDNS": ("cluster_dns", tuple),
     "resolvConf": ("resolv_conf", Path),

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from kubelet import flags
+from kubelet.certificates import requests, rotation
+from kubelet.certificates.self_signed import self_signed
 from kubelet.config import KubeletConfig
+from kubelet.node import machine
 from kubelet.node.agent import NodeAgent
+from kubelet.node.eviction import EvictionManager, Signal
+from kubelet.node.garbage import GarbageCollector
 from kubelet.objects import Objects
 from kubelet.pods import admission, spec
 from kubelet.pods.host import Host
@@ -20,7 +26,6 @@ from kubelet.runtime.docker import DockerRuntime
 from kubelet.runtime.interface import Runtime
 from kubelet.server.app import KubeletServer
 from kubelet.server.authentication import Gate
-from kubelet.server.certificates import self_signed
 from kubelet.server.stats import Stats
 from kubelet.statuses import Statuses
 from kubelet.tokens import Tokens
@@ -54,9 +59,10 @@ class Kubelet:
         self.config = config
         self.clock = clock or SystemClock()
         self.client = Client(client_config, user_agent="kubelet")
-        self.runtime = runtime or _runtime(config)
-        self.node = NodeAgent(config, self.client, self.runtime, self.clock)
+        self.runtime = runtime or docker_runtime(config)
+        self.node = NodeAgent(config, self.client, self.runtime, self.clock, pressure=lambda: self.eviction.pressure())
         self.recorder = EventRecorder(self.client, "kubelet", config.node_name)
+        self._renewed_serving: Callable[[], None] = lambda: None
         self._objects = Objects(self.client)
         self._tokens = Tokens(self.client, self.clock)
         own = f"metadata.name={config.node_name}"
@@ -82,6 +88,36 @@ class Kubelet:
         self._objects.changed = self.manager.objects_changed
         self.mirrors = Mirrors(self.client, self.manager, self.statuses, lambda: self.node.node)
 
+        self.stats = Stats(
+            self.runtime, self.manager, self.node, self.clock, root=config.root_dir, name=config.node_name
+        )
+        self.garbage = GarbageCollector(config, self.runtime, self.manager, self.clock, disk=self._disk)
+        self.eviction = EvictionManager(
+            config,
+            self.clock,
+            measure=self._measure,
+            usage=self.stats.usage_of_pods,
+            reclaim=self.garbage.reclaim,
+            workers=lambda: list(self.manager.workers.values()),
+            changed=self.node.poke,
+            tell=lambda pod, reason, message: self.recorder.event(pod, "Warning", reason, message),
+        )
+
+    def _disk(self) -> machine.Disk:
+        return machine.disk(self.config.root_dir)
+
+    def _measure(self) -> dict[str, Signal]:
+        memory, disk = machine.memory(), self._disk()
+        running, limit = machine.processes()
+        return {
+            "memory.available": Signal(memory.available, memory.total),
+            "nodefs.available": Signal(disk.available, disk.capacity),
+            "nodefs.inodesFree": Signal(disk.inodes_free, disk.inodes),
+            "imagefs.available": Signal(disk.available, disk.capacity),
+            "imagefs.inodesFree": Signal(disk.inodes_free, disk.inodes),
+            "pid.available": Signal(limit - running, limit),
+        }
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; the pods go on without us."""
         (self.config.root_dir / "pods").mkdir(parents=True, exist_ok=True)
@@ -95,6 +131,9 @@ class Kubelet:
             "node status": self.node.run_status(),
             "node lease": self.node.run_lease(),
             "pod sources": self._run_sources(),
+            "garbage collector": self.garbage.run(),
+            "eviction": self.eviction.run(),
+            **self._certificates(),
             **self._servers(stop),
         }
         try:
@@ -106,8 +145,7 @@ class Kubelet:
 
     def _servers(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         """The authenticated one, the read-only one, the health one."""
-        config = self.config
-        stats = Stats(self.runtime, self.manager, self.node, self.clock, root=config.root_dir, name=config.node_name)
+        config, stats = self.config, self.stats
 
         def app(gate: Gate | None) -> KubeletServer:
             return KubeletServer(
@@ -115,10 +153,9 @@ class Kubelet:
             )
 
         gate = Gate(config, self.client, self.clock)
-        cert, key = config.tls_cert, config.tls_key
-        if cert is None or key is None:
-            cert, key = self_signed(config.cert_dir, name=config.node_name, addresses=self.node.addresses)
-        secure = tls.server_context(cert, key, config.client_ca)
+        secure = tls.server_context(*self._serving_files(), config.client_ca)
+        if self._requests_serving_certificate:
+            self._renewed_serving = lambda: secure.load_cert_chain(*self._serving_files())
         servers = {"server": serving.serve(app(gate), host=config.address, port=config.port, tls=secure, stop=stop)}
         for name, host, port in (
             ("read-only server", "127.0.0.1", config.read_only_port),
@@ -127,6 +164,47 @@ class Kubelet:
             if port:
                 servers[name] = serving.serve(app(None), host=host, port=port, stop=stop)
         return servers
+
+    @property
+    def _requests_serving_certificate(self) -> bool:
+        return self.config.rotate_server_certificates and self.config.tls_cert is None
+
+    def _serving_files(self) -> tuple[Path, Path]:
+        """Given, or got from the cluster, or made here."""
+        config = self.config
+        if config.tls_cert is not None and config.tls_key is not None:
+            return config.tls_cert, config.tls_key
+        got = config.cert_dir / rotation.SERVING
+        if self._requests_serving_certificate and got.exists():
+            return got, got
+        return self_signed(config.cert_dir, name=config.node_name, addresses=self.node.addresses)
+
+    def _certificates(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Renewal of what the cluster has signed for us."""
+        config, work = self.config, {}
+        client_pem = config.cert_dir / rotation.CURRENT
+        if config.rotate_certificates and client_pem.exists():
+            work["client certificate"] = rotation.keep_fresh(
+                self.client,
+                client_pem,
+                config.node_name,
+                signer=requests.CLIENT_SIGNER,
+                usages=requests.CLIENT_USAGES,
+                clock=self.clock,
+            )
+        if self._requests_serving_certificate:
+            work["serving certificate"] = rotation.keep_fresh(
+                self.client,
+                config.cert_dir / rotation.SERVING,
+                config.node_name,
+                signer=requests.SERVING_SIGNER,
+                usages=requests.SERVING_USAGES,
+                clock=self.clock,
+                addresses=self.node.addresses,
+                names=(config.node_name,),
+                renewed=lambda: self._renewed_serving(),
+            )
+        return work
 
     def _admit(self, pod: Obj, others: list[Obj]) -> tuple[str, str] | None:
         node = self.node.node
@@ -201,7 +279,7 @@ class Kubelet:
         self.manager.sources_ready()
 
 
-def _runtime(config: KubeletConfig) -> Runtime:
+def docker_runtime(config: KubeletConfig) -> DockerRuntime:
     endpoint = config.runtime_endpoint
     path = endpoint.removeprefix("unix://")
     # the label by which this node's containers are known on an engine that others use too

@@ -75,6 +75,13 @@ def accept_bridge(bridge: str) -> None:
                 log.warning("iptables does not accept the pod bridge: %s", problem)
 
 
+def withdraw(bridge: str, table: str) -> None:
+    """Take away our table and what accepts the bridge."""
+    _run(["nft", "delete", "table", "ip", table])
+    for way in ("-i", "-o"):
+        _run(["iptables", "-w", "-D", "FORWARD", way, bridge, "-j", "ACCEPT"])
+
+
 def _run(command: list[str], text: str = "") -> str:
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=SECONDS)

@@ -32,8 +32,7 @@ class PodNetwork:
         self.pool = AddressPool(cidr)
         self.cidr = str(self.pool.network)
         digest = hashlib.sha256(name.encode()).hexdigest()
-        self.bridge = f"pk{digest[:10]}"
-        self.table = f"kubelet-{digest[:10]}"
+        self.bridge, self.table = names(name)
         self.cluster_cidr = cluster_cidr if _holds(cluster_cidr, self.pool.network) else self.cidr
         self._mtu = mtu
         self._mac = b"\x02" + bytes.fromhex(digest[:10])
@@ -123,6 +122,25 @@ class PodNetwork:
         if problem:
             log.warning("nftables refused the pod network's rules: %s", problem)
         return problem
+
+
+def remove(name: str) -> None:
+    """Take away the bridge and the rules that a PodNetwork of this name has made. Blocking."""
+    bridge, table = names(name)
+    link = Netlink()
+    try:
+        index = link.index(bridge)
+        if index:
+            link.delete_link(index)
+    finally:
+        link.close()
+    firewall.withdraw(bridge, table)
+
+
+def names(name: str) -> tuple[str, str]:
+    """(bridge, nftables table) of a network's name."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:10]
+    return f"pk{digest}", f"kubelet-{digest}"
 
 
 def connect_inside(pid: int, port: int) -> socket.socket:

@@ -43,6 +43,11 @@ class PodManager:
     def workers(self) -> dict[str, PodWorker]:
         return self._workers
 
+    @property
+    def complete(self) -> bool:
+        """Every source has told all its pods at least once."""
+        return self._sources_ready
+
     def pods(self) -> list[Obj]:
         """As the kubelet runs them, with the statuses that it computed."""
         return [{**w.pod, "status": w.status} for w in self._workers.values() if not w.pod.get("orphan")]

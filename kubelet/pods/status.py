@@ -18,7 +18,7 @@ from pocketkube.api.meta.objects import find_condition
 
 Obj = dict[str, Any]
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", "DisruptionTarget")
 UNKNOWN_EXIT = 137
 
 
@@ -289,12 +289,20 @@ def _conditions(pod: Obj, status: Obj, old: Obj, view: View) -> list[Obj]:
     sandbox = view.records.sandbox()
     up = sandbox is not None and sandbox.state == "running" and not view.rejected
     containers_ready = _containers_ready(pod, status)
-    wanted = (
+    wanted: tuple[Obj, ...] = (
         {"type": "PodReadyToStartContainers", "status": str(up)},
         _initialized(pod, status),
         _ready(pod, containers_ready, found),
         {"type": "ContainersReady", **containers_ready},
     )
+    if view.rejected and view.rejected[0] == "Evicted":
+        target = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "TerminationByKubelet",
+            "message": view.rejected[1],
+        }
+        wanted = (*wanted, target)
     for condition in wanted:
         if generation is not None:
             condition["observedGeneration"] = generation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,18 @@ class Stats:
         except RuntimeFailure:
             return Usage()
 
+    async def usage_of_pods(self, resource: str) -> dict[str, int]:
+        """Bytes of memory, or of disk, by pod uid."""
+        if resource != "memory":
+            return {
+                uid: await asyncio.to_thread(_folder_bytes, self._root / "pods" / uid) for uid in self._manager.workers
+            }
+        found = {}
+        for uid, worker in list(self._manager.workers.items()):
+            used = await asyncio.gather(*(self._usage(r.id) for r in worker.records.running()))
+            found[uid] = sum(u.working_set for u in used)
+        return found
+
     async def metrics(self) -> bytes:
         """Figures of node, pods and containers in the names of /metrics/resource and /metrics/cadvisor."""
         found = await self.summary()
@@ -128,6 +141,15 @@ class Stats:
         for name, samples in lines.items():
             text += [f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}", *samples]
         return ("\n".join(text) + "\n").encode()
+
+
+def _folder_bytes(folder: Path) -> int:
+    """What the files of a folder take on the disk."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.lstat().st_blocks * 512
+    return total
 
 
 def _host_cpu_nanos() -> int:

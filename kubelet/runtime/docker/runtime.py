@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from kubelet.network import pod_network
 from kubelet.network.firewall import HostPort
 from kubelet.network.pod_network import PodNetwork, connect_inside
 from kubelet.runtime.docker import bodies, inspection, labels, streams
@@ -262,6 +263,10 @@ class DockerRuntime:
         except (OSError, ValueError) as e:
             self._network_problem = f"pod network {self._cidr}: {e}"
             log.error("%s", self._network_problem)
+
+    def remove_network(self) -> None:
+        """The bridge and its rules, at the end of the node. Blocking."""
+        pod_network.remove(self._network_name)
 
     def _sandboxes(self) -> list[SandboxRecord]:
         return [s for pod in self._records.values() for s in pod.sandboxes.values()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kubelet.runtime.interface import ContainerConfig
+from kubelet.runtime.interface import ContainerConfig, ContainerRecord
 from kubelet.runtime.memory import MemoryRuntime, Script
 from pocketkube.base.clock import FakeClock
 from tests.kubelet.world import IMAGE, World, container, pod
@@ -171,7 +171,10 @@ async def test_missing_configmap_shows_and_recovers(world: World) -> None:
 async def test_image_problems(world: World) -> None:
     """ErrImagePull, then ImagePullBackOff until the wait is over."""
     uid = world.add(pod("web", container("c", image="gone:1")))
-    seen = lambda: world.container_status(uid).get("state", {}).get("waiting", {}).get("reason")  # noqa: E731
+
+    def seen() -> str:
+        return str(world.container_status(uid).get("state", {}).get("waiting", {}).get("reason"))
+
     await world.until(lambda: seen() in ("ErrImagePull", "ImagePullBackOff"))
     reasons = [s["containerStatuses"][0]["state"]["waiting"]["reason"] for s in world.statuses.history[uid]]
     assert "ErrImagePull" in reasons
@@ -296,7 +299,12 @@ async def test_pre_stop_runs_before_the_signal(world: World) -> None:
     uid = world.add(pod("web", container("c", lifecycle=hook)))
     await world.until(lambda: world.ready(uid))
     seen: list[bool] = []
-    world.runtime.command = lambda record, command: (int(seen.append(record.state == "running") or 0), b"")
+
+    def drain(record: ContainerRecord, command: list[str]) -> tuple[int, bytes]:
+        seen.append(record.state == "running")
+        return 0, b""
+
+    world.runtime.command = drain
     world.delete(uid)
     await world.until(lambda: uid in world.statuses.deleted)
     assert seen == [True]
@@ -311,7 +319,6 @@ async def test_failed_post_start_kills_the_container(world: World) -> None:
 
 
 async def test_changed_image_replaces_the_container(world: World) -> None:
-    await world.runtime.pull("x", None) if "x" in world.runtime._registry else None
     world.runtime._images["app:2"] = world.runtime._images[IMAGE]
     uid = world.add(pod())
     await world.until(lambda: world.ready(uid))
