@@ -21,7 +21,7 @@ def track(resource: Resource, writer: Writer, new: Obj, old: Obj | None, *, subr
         subresource=subresource,
         api_version=resource.api_version,
         now=now,
-        reset=None if resource.kind.has_status else (),
+        reset=None if resource.has_status else (),
     )
     if managed:
         new["metadata"]["managedFields"] = managed

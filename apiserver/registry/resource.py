@@ -29,6 +29,7 @@ class Resource:
         self.group = kind.group
         self.plural = kind.plural
         self.namespaced = kind.namespaced
+        self.has_status = kind.has_status
         self.watched = "watch" in kind.verbs  # its objects are kept; what is not is only answered
         # Custom resources get their defaults on every read: the schema may be newer than the object.
         self.converts = kind.api_version != stored.api_version or (kind.custom and kind.default is not None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class StoreError(Exception):
@@ -54,8 +54,7 @@ class StoreUnavailable(StoreError):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     key: str
     value: bytes
     revision: int  # mod_revision
@@ -70,8 +69,7 @@ class Page:
     remaining: int  # items after this page; 0 where `more` is false
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One key's change. `value` is b"" for a delete; `previous` is None for a creation, or where it was compacted away."""
 
     key: str

@@ -63,6 +63,11 @@ _BY_VALUE = frozenset(
 )
 
 
+_WHOLES_KEPT = 256
+_WHOLE_SIZE = 16_384  # bytes of a field as JSON; larger ones are not remembered
+_wholes: dict[tuple[Schema, str, bytes], FieldSet] = {}  # shared: field sets are never changed in place
+
+
 class Unkeyed(Exception):
     """An item of a list of type map without its keys, or two with the same."""
 
@@ -166,9 +171,26 @@ def compare(old: Obj, new: Obj, schema: Schema, *, ignored: Collection[str] = ()
         if key == "metadata":
             before = {k: v for k, v in (before or {}).items() if k not in UNOWNED_META}
             after = {k: v for k, v in (after or {}).items() if k not in UNOWNED_META}
+        elif before is None and type(after) is dict:
+            changed["f:" + key] = _whole_of_equals(key, after, schema)
+            continue
         if before != after:
             _compare_field(key, before, after, schema, changed, removed)
     return changed, removed
+
+
+def _whole_of_equals(key: str, value: Obj, schema: Schema) -> FieldSet:
+    """`whole` of a new object's field. What one template makes is the same each time: its field set is walked once."""
+    text = orjson.dumps(value)
+    known = (schema, key, text)
+    found = _wholes.get(known)
+    if found is None:
+        found = whole(value, schema.field(key), by_value=held_by_value(key, value, schema))
+        if len(_wholes) >= _WHOLES_KEPT:
+            _wholes.clear()
+        if len(text) <= _WHOLE_SIZE:
+            _wholes[known] = found
+    return found
 
 
 def _compare_field(key: str, old: Any, new: Any, schema: Schema | None, changed: FieldSet, removed: FieldSet) -> None:

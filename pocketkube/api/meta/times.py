@@ -12,7 +12,8 @@ _MICRO_LAYOUT = "2006-01-02T15:04:05.000000Z07:00"
 
 def rfc3339(when: datetime) -> str:
     """`2026-11-21T03:00:00Z`; parts of a second are cut."""
-    when = when.astimezone(UTC)
+    if when.tzinfo is not UTC:
+        when = when.astimezone(UTC)
     return f"{when.year:04}-{when.month:02}-{when.day:02}T{when.hour:02}:{when.minute:02}:{when.second:02}Z"
 
 
