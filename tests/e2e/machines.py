@@ -67,11 +67,21 @@ class Machine:
 
     def run(self, *command: str, stdin: str | None = None, timeout: float = 120) -> str:
         """Standard output of a command on this machine, which must succeed."""
-        environment = {**os.environ, "POCKETKUBE_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
-        return run(*self.enter, *command, stdin=stdin, env=environment, timeout=timeout)
+        return run(*self.enter, *command, stdin=stdin, env=self.environment, timeout=timeout)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "POCKETKUBE_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
 
     def pk(self, *words: str, timeout: float = 120) -> str:
         return self.run(sys.executable, "-m", "pocketkube.cluster", *words, timeout=timeout)
+
+    def pk_fails(self, *words: str) -> str:
+        """Standard error of a pk that must fail."""
+        command = [*self.enter, sys.executable, "-m", "pocketkube.cluster", *words]
+        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
 
     def cut_off(self) -> None:
         run("ip", "link", "set", self.veth, "down")
@@ -82,5 +92,5 @@ class Machine:
     def remove(self) -> None:
         """Its namespaces go with the last process in them."""
         os.killpg(self._holder.pid, signal.SIGKILL)
-        self._holder.wait(10)
+        self._holder.communicate(timeout=10)
         subprocess.run(["ip", "link", "del", self.veth], capture_output=True)
