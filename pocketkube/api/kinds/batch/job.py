@@ -48,9 +48,12 @@ def _default(obj: Obj) -> None:
     if spec.get("podReplacementPolicy") is None:
         spec["podReplacementPolicy"] = "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed"
     default_template(spec)
-    labels = spec["template"]["metadata"].get("labels")
+    template = spec["template"]
+    labels = template["metadata"].get("labels")
     if labels and not obj["metadata"].get("labels"):
         obj["metadata"]["labels"] = dict(labels)
+    if not template["metadata"]:
+        del template["metadata"]  # an empty one would be its writer's own, and with it the labels that come later
 
 
 def default_template(spec: Obj) -> None:
@@ -68,7 +71,7 @@ def _prepare_create(obj: Obj) -> None:
     if spec.get("manualSelector"):
         return
     uid, name = obj["metadata"]["uid"], obj["metadata"]["name"]
-    labels = spec["template"]["metadata"].setdefault("labels", {})
+    labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
     labels |= {_OLD_UID: uid, _OLD_NAME: name, CONTROLLER_UID: uid, JOB_NAME: name}
     if spec.get("selector") is None:
         spec["selector"] = {}
@@ -84,7 +87,7 @@ def _generated(obj: Obj) -> Errors:
     spec, meta = obj["spec"], obj["metadata"]
     if spec.get("manualSelector") or spec.get("selector") is None:
         return []
-    labels = spec["template"]["metadata"].get("labels") or {}
+    labels = _labels(spec)
     expected = {CONTROLLER_UID: meta["uid"], JOB_NAME: meta["name"], _OLD_UID: meta["uid"], _OLD_NAME: meta["name"]}
     wrong: Errors = []
     for name in (CONTROLLER_UID, JOB_NAME):
@@ -95,6 +98,11 @@ def _generated(obj: Obj) -> Errors:
     if found is not None and not found.matches(expected):
         wrong.append(field.invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
     return wrong
+
+
+def _labels(spec: Obj) -> Obj:
+    """The labels of the job's pods."""
+    return (spec["template"].get("metadata") or {}).get("labels") or {}
 
 
 def _names_of_pods(obj: Obj) -> Errors:
@@ -116,7 +124,7 @@ def validate_selected(spec: Obj, path: str) -> Errors:
     if selector is None:
         return [*wrong, field.required(f"{path}.selector")]
     wrong += checks.selector(f"{path}.selector", selector)
-    found, labels = workload.parsed(selector), spec["template"]["metadata"].get("labels") or {}
+    found, labels = workload.parsed(selector), _labels(spec)
     if found is not None and not found.matches(labels):
         why = "`selector` does not match template `labels`"
         wrong.append(field.invalid(f"{path}.template.metadata.labels", labels, why))
@@ -223,7 +231,7 @@ def _same_template(obj: Obj, old: Obj) -> bool:
 
 def _bare(template: Obj) -> Any:
     spec = {name: value for name, value in template["spec"].items() if name not in _SCHEDULING}
-    meta = {k: v for k, v in template["metadata"].items() if k not in ("labels", "annotations")}
+    meta = {k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")}
     return meta, spec
 
 

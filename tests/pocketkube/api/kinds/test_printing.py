@@ -237,7 +237,8 @@ ROWS = [
         "NAME ENDPOINTS AGE", ["web", "10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 2 more...", "5m"], id="endpoints",
     ),
     pytest.param(
-        "discovery.k8s.io/v1", "EndpointSlice", {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}]},
+        "discovery.k8s.io/v1", "EndpointSlice",
+        {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}]},
         "NAME ADDRESSTYPE PORTS ENDPOINTS AGE", ["web", "IPv4", "80", "10.0.0.1", "5m"], id="slice",
     ),
     pytest.param(
