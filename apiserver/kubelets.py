@@ -145,13 +145,11 @@ async def _pipe(
     two_in: asyncio.StreamReader,
     two_out: asyncio.StreamWriter,
 ) -> None:
-    """Copy both ways until both sides have ended, or either fails."""
+    """Copy both ways until either side has ended: what it sent before has gone out by then."""
     there = asyncio.create_task(_copy(one_in, two_out), name="tunnel to the kubelet")
     back = asyncio.create_task(_copy(two_in, one_out), name="tunnel from the kubelet")
     try:
         await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
-        if there.done() and not back.done():  # the client is gone or has said all: what is on its way back may come
-            await asyncio.wait((back,), timeout=HEAD_SECONDS)
     finally:
         there.cancel()
         back.cancel()
@@ -163,7 +161,5 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         while data := await source.read(_CHUNK):
             sink.write(data)
             await sink.drain()
-        if sink.can_write_eof():
-            sink.write_eof()
     except (ConnectionError, ssl.SSLError):
         log.debug("a tunnel was cut")
