@@ -36,7 +36,19 @@ def run(args: argparse.Namespace) -> int:
     return done.returncode
 
 
+def _forget_dead_engine(pidfile: Path = Path("/var/run/docker.pid")) -> None:
+    """An engine that was killed leaves its pid behind; once another program has that number, the next engine refuses to start."""
+    try:
+        pid = int(pidfile.read_text())
+        comm = Path(f"/proc/{pid}/comm").read_text().strip()
+    except (OSError, ValueError):
+        return
+    if comm != "dockerd":
+        pidfile.unlink()
+
+
 def _start_engine() -> subprocess.Popen[bytes]:
+    _forget_dead_engine()
     log = Path(tempfile.gettempdir()) / "pocketkube-test-engine.log"
     with console.step(f"Starting a Docker engine (log: {log})"), log.open("ab") as file:
         process = subprocess.Popen(
