@@ -15,7 +15,7 @@ EXPECTED = {
         deployment disruption endpoints endpointslice endpointslice_mirroring ephemeral_volume
         garbage_collector horizontalpodautoscaler job kubelet_serving_approving namespace node_ipam
         node_lifecycle persistentvolume_binder pod_garbage_collector pv_protection pvc_protection replicaset
-        replicationcontroller resourcequota root_ca_publisher serviceaccount serviceaccount_token statefulset
+        replicationcontroller resourcequota root_ca_publisher service_cidr serviceaccount serviceaccount_token statefulset
         taint_eviction token_cleaner ttl ttl_after_finished
     """,
     ("scheduler.plugins", "PLUGIN"): """
