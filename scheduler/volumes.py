@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pocketkube.api.kinds.podspec import node_fit
 from pocketkube.api.meta import quantity
 from pocketkube.client.store import Store
-from scheduler import node_selection
 from scheduler.node_info import NodeInfo
 from scheduler.pod_info import PodInfo, compiled
 
@@ -49,7 +49,7 @@ def class_name(obj: Obj) -> str:
 def reachable(volume: Obj, node: NodeInfo) -> bool:
     """The volume's node affinity lets it be used on that node."""
     required = ((volume.get("spec") or {}).get("nodeAffinity") or {}).get("required")
-    return required is None or node_selection.selector_matches(required, node)
+    return required is None or node_fit.selector_matches(required, node.labels, node.name)
 
 
 def serves(volume: Obj, claim: Obj) -> bool:

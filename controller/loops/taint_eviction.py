@@ -8,8 +8,8 @@ from typing import Any
 
 from controller.conditions import with_condition
 from controller.context import Context, Controller, Run
-from controller.node_fit import tolerates
 from controller.reconciler import Reconciler
+from pocketkube.api.kinds.podspec.node_fit import tolerates
 from pocketkube.api.meta import errors, times
 from pocketkube.api.meta.times import rfc3339
 from pocketkube.client.resources import NODES, PODS

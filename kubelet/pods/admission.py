@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubelet.pods import spec
+from pocketkube.api.kinds.podspec import node_fit
 from pocketkube.api.meta import quantity
-from pocketkube.api.meta.selectors import parse_label_selector
 
 Obj = dict[str, Any]
 Refusal = tuple[str, str]
@@ -53,59 +53,18 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _node_affinity(pod: Obj, node: Obj) -> Refusal | None:
-    labels = node.get("metadata", {}).get("labels") or {}
-    selector = pod["spec"].get("nodeSelector") or {}
-    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    )
-    fits = all(labels.get(key) == value for key, value in selector.items())
-    if fits and affinity:
-        fits = any(_term_matches(term, labels, node) for term in affinity.get("nodeSelectorTerms") or ())
+    metadata = node.get("metadata", {})
+    fits = node_fit.selects(pod["spec"], metadata.get("labels") or {}, metadata.get("name", ""))
     return None if fits else ("NodeAffinity", "Predicate NodeAffinity failed")
-
-
-def _term_matches(term: Obj, labels: Mapping[str, str], node: Obj) -> bool:
-    fields = {"metadata.name": node["metadata"]["name"]}
-    expressions, names = term.get("matchExpressions") or (), term.get("matchFields") or ()
-    if not expressions and not names:
-        return False
-    return all(_expression(e, labels) for e in expressions) and all(_expression(e, fields) for e in names)
-
-
-def _expression(expression: Obj, labels: Mapping[str, str]) -> bool:
-    key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
-    if operator in ("Gt", "Lt"):
-        try:
-            have, wanted = int(labels[key]), int(values[0])
-        except (KeyError, ValueError, IndexError):
-            return False
-        return have > wanted if operator == "Gt" else have < wanted
-    words = {"In": f"{key} in ({','.join(values)})", "NotIn": f"{key} notin ({','.join(values)})"}
-    words |= {"Exists": key, "DoesNotExist": f"!{key}"}
-    return parse_label_selector(words[operator]).matches(labels)
 
 
 def _taints(pod: Obj, node: Obj) -> Refusal | None:
     """Only NoExecute counts here: the scheduler has judged the others."""
+    taints = (node.get("spec") or {}).get("taints") or ()
     tolerations = pod["spec"].get("tolerations") or ()
-    for taint in (node.get("spec") or {}).get("taints") or ():
-        if (
-            taint["effect"] == "NoExecute"
-            and not spec.is_static(pod)
-            and not any(_tolerates(t, taint) for t in tolerations)
-        ):
-            return "TaintToleration", "Predicate TaintToleration failed"
-    return None
-
-
-def _tolerates(toleration: Obj, taint: Obj) -> bool:
-    if toleration.get("effect") not in (None, "", taint["effect"]):
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
+    if spec.is_static(pod) or node_fit.untolerated(taints, tolerations, node_fit.NO_EXECUTE) is None:
+        return None
+    return "TaintToleration", "Predicate TaintToleration failed"
 
 
 def host_ports(pod: Obj) -> set[tuple[str, str, int]]:

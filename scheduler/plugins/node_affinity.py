@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from scheduler import node_selection
+from pocketkube.api.kinds.podspec import node_fit
 from scheduler.framework import (
     NODE_ADDED,
     NODE_UPDATED,
@@ -32,7 +32,7 @@ class Selected:
         self._specs = specs
 
     def filter(self, node: NodeInfo) -> Refusal | None:
-        return None if all(node_selection.pod_matches(spec, node) for spec in self._specs) else REFUSAL
+        return None if all(node_fit.selects(spec, node.labels, node.name) for spec in self._specs) else REFUSAL
 
 
 class Preferred(Facet):
@@ -43,7 +43,9 @@ class Preferred(Facet):
 
     def facet(self, node: NodeInfo) -> int:
         return sum(
-            int(p["weight"]) for p in self._preferences if node_selection.term_matches(p.get("preference") or {}, node)
+            int(p["weight"])
+            for p in self._preferences
+            if node_fit.term_matches(p.get("preference") or {}, node.labels, node.name)
         )
 
     def scores(self, facets: Sequence[int], sizes: Sequence[int]) -> list[int] | None:
@@ -70,7 +72,7 @@ class NodeAffinity:
 
     def narrow(self, pod: PodInfo) -> set[str] | None:
         """Terms that each name nodes, as those of DaemonSet pods do, leave only these."""
-        selector = node_selection.required(pod.spec)
+        selector = node_fit.required(pod.spec)
         if not selector:
             return None
         names: set[str] = set()
@@ -82,11 +84,11 @@ class NodeAffinity:
         return names
 
     def pre_filter(self, pod: PodInfo) -> NodeFilter | None:
-        specs = [s for s in (pod.spec, *self._added) if s.get("nodeSelector") or node_selection.required(s)]
+        specs = [s for s in (pod.spec, *self._added) if s.get("nodeSelector") or node_fit.required(s)]
         return Selected(specs) if specs else None
 
     def pre_score(self, pod: PodInfo) -> Facet | None:
-        preferences = [p for spec in (pod.spec, *self._added) for p in node_selection.preferred(spec)]
+        preferences = [p for spec in (pod.spec, *self._added) for p in node_fit.preferred(spec)]
         return Preferred(preferences) if preferences else None
 
     def may_help(self, pod: PodInfo, event: Event) -> bool:
@@ -94,7 +96,7 @@ class NodeAffinity:
             return True
         node = NodeInfo(event.new["metadata"]["name"])
         node.set_node(event.new)
-        return node_selection.pod_matches(pod.spec, node)
+        return node_fit.selects(pod.spec, node.labels, node.name)
 
 
 PLUGIN = NodeAffinity

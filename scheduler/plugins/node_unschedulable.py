@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from pocketkube.api.kinds.podspec.node_fit import tolerates
 from scheduler.framework import NODE_ADDED, NODE_UPDATED, SELF_UPDATED, Event, Handle, NodeFilter, Refusal
 from scheduler.node_info import NodeInfo
 from scheduler.pod_info import PodInfo
-from scheduler.tolerations import UNSCHEDULABLE_TAINT, tolerates
 
+UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 REFUSAL = Refusal("NodeUnschedulable", ("node(s) were unschedulable",), False)
 
 

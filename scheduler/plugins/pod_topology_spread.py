@@ -11,9 +11,9 @@ from collections.abc import Hashable, Sequence
 from math import log
 from typing import Any, NamedTuple
 
+from pocketkube.api.kinds.podspec import node_fit
 from pocketkube.api.meta.selectors import Requirement, Selector
 from pocketkube.client.resources import REPLICASETS, REPLICATIONCONTROLLERS, SERVICES, STATEFULSETS
-from scheduler import node_selection
 from scheduler.framework import (
     MAX_SCORE,
     NODE_ADDED,
@@ -29,7 +29,6 @@ from scheduler.framework import (
 from scheduler.node_info import NodeInfo
 from scheduler.pod_info import PodInfo, compiled, freeze, own_labels_selector
 from scheduler.snapshot import HOSTNAME
-from scheduler.tolerations import NO_SCHEDULE, untolerated
 
 Obj = dict[str, Any]
 
@@ -118,11 +117,11 @@ class Spread(Facet):
         return counts
 
     def _included(self, constraint: Constraint, node: NodeInfo) -> bool:
-        if constraint.honors_affinity and not node_selection.pod_matches(self._spec, node):
+        if constraint.honors_affinity and not node_fit.selects(self._spec, node.labels, node.name):
             return False
         if not constraint.honors_taints or not node.taints:
             return True
-        return untolerated(node.taints, self._spec.get("tolerations") or (), NO_SCHEDULE) is None
+        return node_fit.untolerated(node.taints, self._spec.get("tolerations") or (), node_fit.NO_SCHEDULE) is None
 
     def _move(self, i: int, domain: str, pods: int, nodes: int) -> None:
         totals, levels = self._totals[i], self._levels[i]

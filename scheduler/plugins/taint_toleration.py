@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+from pocketkube.api.kinds.podspec.node_fit import NO_SCHEDULE, tolerates, untolerated
 from scheduler.framework import (
     NODE_ADDED,
     NODE_UPDATED,
@@ -17,7 +18,6 @@ from scheduler.framework import (
 )
 from scheduler.node_info import NodeInfo
 from scheduler.pod_info import PodInfo, freeze
-from scheduler.tolerations import NO_SCHEDULE, tolerates, untolerated
 
 Obj = dict[str, Any]
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from controller.loops import node_ipam, pod_garbage_collector
 from controller.loops.node_lifecycle import health, zones
 from controller.loops.taint_eviction import evict_in
-from controller.node_fit import tolerates
 from tests.controller.cluster_objects import NOW, STAMP, node, pod
 
 Obj = dict[str, Any]
@@ -118,7 +117,6 @@ def test_eviction(tolerations: list[Obj], after: float, expected: float | None) 
 
 def test_without_no_execute_taints_pods_stay() -> None:
     assert evict_in(pod(), [{"key": "a", "effect": "NoSchedule"}], NOW) is None
-    assert tolerates({"key": "a", "value": "", "effect": ""}, {"key": "a", "effect": "NoExecute"})
 
 
 def pool(cluster: str = "10.244.0.0/22", prefix: int = 24) -> node_ipam.Pool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.node_fit import selects, untolerated
 from controller.pod_control import pod_from_template
 from controller.revisions import POD_LABEL
+from pocketkube.api.kinds.podspec.node_fit import NO_EXECUTE, NO_SCHEDULE, selects, untolerated
 from pocketkube.client.resources import DAEMONSETS
 
 Obj = dict[str, Any]
@@ -34,11 +34,11 @@ def fits(daemon_set: Obj, node: Obj) -> tuple[bool, bool]:
     spec = daemon_set["spec"]["template"]["spec"]
     if spec.get("nodeName") and spec["nodeName"] != node["metadata"]["name"]:
         return False, False
-    if not selects(spec, node):
+    if not selects(spec, node["metadata"].get("labels") or {}, node["metadata"]["name"]):
         return False, False
     taints, tolerated = (node.get("spec") or {}).get("taints") or (), tolerations(spec)
-    starts = untolerated(tolerated, taints, "NoSchedule", "NoExecute") is None
-    return starts, untolerated(tolerated, taints, "NoExecute") is None
+    starts = untolerated(taints, tolerated, NO_SCHEDULE) is None
+    return starts, untolerated(taints, tolerated, NO_EXECUTE) is None
 
 
 def node_of(pod: Obj) -> str:
