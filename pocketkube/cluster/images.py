@@ -166,8 +166,9 @@ def ensure_loaded(socket: str, archive: Path, name: str = PAUSE_IMAGE) -> None:
 
 
 def purge() -> None:
-    """Remove the archives, and the images from this machine's engine, once no cluster needs them."""
-    shutil.rmtree(store(), ignore_errors=True)
+    """Remove the archives, compiled modules, and the images from this machine's engine, once no cluster needs them."""
+    for folder in (store(), home() / "compiled"):
+        shutil.rmtree(folder, ignore_errors=True)
     if not list(all_clusters()) and prepare.engine_answers():
         for name in (PAUSE_IMAGE, BASE_IMAGE):
             if engine.has_image("/var/run/docker.sock", name):
