@@ -5,6 +5,7 @@ Each layer gets the request and what comes next, and gives a response or None wh
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -18,6 +19,9 @@ from apiserver.storage.interface import StoreUnavailable
 from pocketkube.api.meta import errors
 
 log = logging.getLogger(__name__)
+
+CACHE_SECONDS = 5.0
+ALWAYS_ALLOWED = frozenset(("/healthz", "/livez", "/readyz"))  # who probes need not be known
 
 Next = Callable[[Request], Awaitable[Response | None]]
 Layer = Callable[[Api, Next, Request], Awaitable[Response | None]]
@@ -57,12 +61,25 @@ async def find_request_info(api: Api, following: Next, request: Request) -> Resp
     return await following(request)
 
 
+async def wait_for_cache(api: Api, following: Next, request: Request) -> Response | None:
+    """Right after the start, and while the store's stream is lost, nobody could be judged: wait a little, then give up."""
+    if request.info.is_resource and not api.registry.cache.ready:
+        try:
+            async with asyncio.timeout(CACHE_SECONDS):
+                await api.registry.cache.wait_ready()
+        except TimeoutError:
+            raise StoreUnavailable("the watch cache is not loaded") from None
+    return await following(request)
+
+
 async def authenticate(api: Api, following: Next, request: Request) -> Response | None:
     request.user = await api.authenticator.authenticate(request.headers, request.peer_certificate)
     return await following(request)
 
 
 async def authorize(api: Api, following: Next, request: Request) -> Response | None:
+    if request.path in ALWAYS_ALLOWED:
+        return await following(request)
     decision = api.authorizer.authorize(request.user, request.info)
     if not decision.allowed:
         raise forbidden(request.user, request.info, decision.reason)
@@ -78,6 +95,7 @@ CHAIN: tuple[Layer, ...] = (
     count,
     answer_errors,
     find_request_info,
+    wait_for_cache,
     authenticate,
     authorize,
     handle,

@@ -130,6 +130,10 @@ class _Apply:
             raise errors.BadRequest("error strict decoding YAML: " + ", ".join(duplicates))
         if not isinstance(value, dict):
             raise errors.BadRequest("error decoding YAML: not an object")
+        if value.get("metadata") is None:
+            value["metadata"] = {}
+        if not isinstance(value["metadata"], dict):
+            raise errors.BadRequest("error decoding YAML: metadata is not an object")
         return value
 
     def _check(self, config: Obj) -> None:
@@ -139,7 +143,7 @@ class _Apply:
             raise errors.BadRequest(
                 f"the object in the patch is {got}, but {kind.api_version}, Kind={kind.kind} is patched"
             )
-        metadata = config.setdefault("metadata", {})
+        metadata = config["metadata"]
         name = metadata.get("name", info.name)
         if name != info.name:
             raise errors.BadRequest(f"metadata.name does not match the name on the URL ({name} != {info.name})")
@@ -150,7 +154,7 @@ class _Apply:
 
     def _merged(self, live: Obj | None) -> Obj:
         config = self._config()
-        metadata = config.setdefault("metadata", {})
+        metadata = config["metadata"]
         metadata["name"] = self._info.name
         if self._info.namespace:
             metadata["namespace"] = self._info.namespace

@@ -128,4 +128,4 @@ _FIRST = frozenset(path.split("/")[1].split("{")[0] for path, _ in ROUTES)
 
 
 def _known(path: str) -> bool:
-    return path.split("/")[1] in _FIRST
+    return path.partition("/")[2].partition("/")[0] in _FIRST

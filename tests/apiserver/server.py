@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import yaml
@@ -95,7 +94,7 @@ class Client:
         return Client(self.server, token)
 
     def _scope(self, method: str, path: str, headers: dict[str, str], size: int) -> Obj:
-        url = urlsplit(path)
+        path, _, query = path.partition("?")
         given = {"authorization": f"Bearer {self.token}", "accept": "application/json", **headers}
         if size:
             given["content-length"] = str(size)
@@ -104,11 +103,11 @@ class Client:
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
             "method": method,
-            "path": url.path,
-            "raw_path": url.path.encode(),
+            "path": path,
+            "raw_path": path.encode(),
             "root_path": "",
             "scheme": "https",
-            "query_string": url.query.encode(),
+            "query_string": query.encode(),
             "headers": [(k.lower().encode(), v.encode()) for k, v in given.items() if v],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 6443),
@@ -133,8 +132,8 @@ class Client:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         await self.server.app(self._scope(method, path, named, len(data)), receive, send)
         head = sent[0]
-        shown = {k.decode(): v.decode() for k, v in head["headers"]}
-        warnings = [v.decode() for k, v in head["headers"] if k == b"warning"]
+        shown = {k.decode("latin-1"): v.decode("latin-1") for k, v in head["headers"]}
+        warnings = [v.decode("latin-1") for k, v in head["headers"] if k == b"warning"]
         return Answer(head["status"], shown, b"".join(m.get("body", b"") for m in sent[1:]), warnings)
 
     async def ok(self, method: str, path: str, body: Any = None, **more: str) -> Any:

@@ -167,7 +167,7 @@ def test_identities(server: Process) -> None:
 def test_a_port_in_use(server: Process, folder: Path, etcd: Etcd) -> None:
     second = Process(folder, etcd)
     second.port = server.port
-    with pytest.raises(AssertionError, match="cannot listen on 127.0.0.1:"):
+    with pytest.raises(AssertionError, match=r"cannot listen on 127\.0\.0\.1:"):
         second.start()
 
 
