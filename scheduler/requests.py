@@ -18,7 +18,7 @@ Resources = dict[str, int]
 UNSTATED_CPU = 100
 UNSTATED_MEMORY = 200 * 1024 * 1024
 
-POD_LEVEL = ("cpu", "memory")
+POD_LEVEL = ("cpu", "memory", "hugepages-")  # what a pod may state for all of its containers together
 
 
 @lru_cache(maxsize=65536)
@@ -53,7 +53,7 @@ def _total(pod: Obj, *, unstated: Resources | None) -> Resources:
         total = _with_init_containers(total, inits, allocated, unstated)
     stated = (spec.get("resources") or {}).get("requests")
     if stated:
-        total.update({name: n for name, n in amounts(stated).items() if name in POD_LEVEL})
+        total.update({name: n for name, n in amounts(stated).items() if name.startswith(POD_LEVEL)})
     if spec.get("overhead"):
         _add(total, amounts(spec["overhead"]))
     return total
