@@ -12,7 +12,7 @@ from apiserver.registry.writer import Writer
 from apiserver.representation import respond_object
 from apiserver.request import Request, Response, json_response
 from pocketkube.api.meta import errors, field
-from pocketkube.api.schema import decode
+from pocketkube.api.schema import Schema, decode
 
 Obj = dict[str, Any]
 
@@ -52,6 +52,7 @@ async def delete_options(request: Request, writer: Writer) -> Obj:
             raise errors.BadRequest("the body is not a DeleteOptions")
         if options.get("kind", "DeleteOptions") not in ("DeleteOptions", ""):
             raise errors.BadRequest(decode.cannot_be_handled(options, "it is not a DeleteOptions"))
+        Schema.of(_DELETE_OPTIONS).decode(options, mode="Ignore")
     elif request.query:
         options = _from_query(request)
     writer.dry_run = writer.dry_run or bool(options.get("dryRun"))
@@ -84,10 +85,6 @@ def _check(options: Obj) -> None:
         if value != "All":
             found.append(field.not_supported("dryRun", value, ["All"]))
     grace = options.get("gracePeriodSeconds")
-    if grace is not None and not isinstance(grace, int):
-        raise errors.BadRequest(
-            "json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
-        )
     if grace is not None and grace < 0:
         options["gracePeriodSeconds"] = 1
     if found:

@@ -68,7 +68,7 @@ class Priority(Plugin):
 
     def _resolve(self, request: AdmissionRequest, spec: Obj) -> None:
         found = self._class_of(request, spec)
-        value, policy = (found["value"], found.get("preemptionPolicy") or _POLICY) if found else (0, _POLICY)
+        value, policy = (found.get("value", 0), found.get("preemptionPolicy") or _POLICY) if found else (0, _POLICY)
         if spec.get("priority") not in (None, value):
             why = f"the integer value of priority ({spec['priority']}) {_WRONG.format(value)}"
             raise forbidden(request, why)
@@ -94,7 +94,7 @@ class Priority(Plugin):
         revision = self.cluster.revision(GROUP, "priorityclasses")
         if revision != self._revision:
             classes = [c for c in self.cluster.list(GROUP, "priorityclasses") if c.get("globalDefault")]
-            self._default = min(classes, key=lambda c: int(c["value"]), default=None)
+            self._default = min(classes, key=lambda c: int(c.get("value", 0)), default=None)
             self._revision = revision
         return self._default
 

@@ -70,7 +70,7 @@ def _prepare_create(obj: Obj) -> None:
     spec = obj["spec"]
     if spec.get("manualSelector"):
         return
-    uid, name = obj["metadata"]["uid"], obj["metadata"]["name"]
+    uid, name = obj["metadata"]["uid"], obj["metadata"].get("name", "")
     labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
     labels |= {_OLD_UID: uid, _OLD_NAME: name, CONTROLLER_UID: uid, JOB_NAME: name}
     if spec.get("selector") is None:

@@ -35,7 +35,7 @@ def _prepare_create(obj: Obj) -> None:
 
 
 def _stored(obj: Obj) -> list[str]:
-    return [version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")][:1]
+    return [version.get("name", "") for version in obj["spec"].get("versions") or () if version.get("storage")][:1]
 
 
 def _prepare_update(obj: Obj, old: Obj) -> None:
