@@ -66,7 +66,9 @@ class Requests(Collector):
     def collect(self) -> Iterable[Metric]:
         yield self._totals()
         yield self._durations()
-        words = "Maximal number of currently used inflight request limit of this apiserver per request kind in last second."
+        words = (
+            "Maximal number of currently used inflight request limit of this apiserver per request kind in last second."
+        )
         inflight = GaugeMetricFamily("apiserver_current_inflight_requests", words, labels=["request_kind"])
         inflight.add_metric(["mutating"], self.mutating)
         inflight.add_metric(["readOnly"], self.reading)
@@ -87,7 +89,9 @@ class Requests(Collector):
         return family
 
     def _durations(self) -> HistogramMetricFamily:
-        words = "Response latency distribution in seconds for each verb, group, version, resource, subresource and scope."
+        words = (
+            "Response latency distribution in seconds for each verb, group, version, resource, subresource and scope."
+        )
         family = HistogramMetricFamily("apiserver_request_duration_seconds", words, labels=[*_LABELS, "dry_run"])
         for labels, series in self._labelled():
             total, buckets = 0, []

@@ -133,8 +133,7 @@ def respond_list(
     """A list in the form that the client accepts."""
     form = form_of(request)
     if form is PLAIN and not wants_pretty(request):
-        data = [resource.data(entry) for entry in entries] if resource.converts else [entry.data for entry in entries]
-        return Response(b'%b%b,"items":[%b]}\n' % (resource.list_head, orjson.dumps(meta), b",".join(data)))
+        return Response(_join(resource, entries, meta))
     objects = [resource.obj(entry) for entry in entries]
     value: Obj
     if form.shape == "Table":
@@ -146,6 +145,17 @@ def respond_list(
     else:
         value = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": meta, "items": objects}
     return respond(request, value, form=form)
+
+
+def _join(resource: Resource, entries: Sequence[Entry], meta: Obj) -> bytes:
+    """The bytes of a list: ready pieces, copied once."""
+    head = b'%b%b,"items":[' % (resource.list_head, orjson.dumps(meta))
+    if not entries:
+        return head + b"]}\n"
+    data = [resource.data(entry) for entry in entries] if resource.converts else [entry.data for entry in entries]
+    data[0] = head + data[0]
+    data[-1] += b"]}\n"
+    return b",".join(data)
 
 
 def table(
