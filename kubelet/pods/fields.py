@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -64,4 +65,4 @@ def resource_value(pod: Obj, reference: Obj, *, own: str, allocatable: Mapping[s
     if amount is None and part == "requests":
         amount = (resources.get("limits") or {}).get(resource)
     divisor = quantity.parse(str(reference.get("divisor") or "0")) or quantity.parse("1")
-    return str(-int(-quantity.parse(str(amount or "0")) // divisor))
+    return str(math.ceil(quantity.parse(str(amount or "0")) / divisor))

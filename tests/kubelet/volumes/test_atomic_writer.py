@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kubelet.volumes.atomic_writer import DATA, File, write
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What a user of the volume sees."""
+    found = {}
+    for parent, _, names in os.walk(folder, followlinks=True):
+        path = Path(parent).relative_to(folder)
+        if path.parts and path.parts[0].startswith(".."):
+            continue
+        found |= {str(path / name): (folder / path / name).read_bytes() for name in names if not name.startswith("..")}
+    return found
+
+
+def test_layout(tmp_path: Path) -> None:
+    assert write(tmp_path, {"a": File(b"1", 0o400), "dir/b": File(b"2")})
+    assert os.readlink(tmp_path / "a") == "..data/a"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o400
+    assert content(tmp_path) == {"a": b"1", "dir/b": b"2"}
+
+
+def test_unchanged_content_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, {"a": File(b"1")})
+    before = os.readlink(tmp_path / DATA)
+    assert not write(tmp_path, {"a": File(b"1")})
+    assert os.readlink(tmp_path / DATA) == before
+
+
+def test_removed_keys_disappear(tmp_path: Path) -> None:
+    write(tmp_path, {"a": File(b"1"), "b": File(b"2")})
+    write(tmp_path, {"b": File(b"3")})
+    assert content(tmp_path) == {"b": b"3"}
+    assert len([p for p in tmp_path.iterdir() if p.name.startswith("..2")]) == 1
+
+
+def test_group_may_read(tmp_path: Path) -> None:
+    write(tmp_path, {"a": File(b"1", 0o600)}, group=os.getgid())
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+PATHS = st.sampled_from(["a", "b", "c", "d/e", "d/f"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.dictionaries(PATHS, st.binary(max_size=3), max_size=4), min_size=1, max_size=4))
+def test_the_volume_shows_the_last_write(tmp_path_factory: object, history: list[dict[str, bytes]]) -> None:
+    folder = tmp_path_factory.mktemp("volume")  # type: ignore[attr-defined]
+    for files in history:
+        write(folder, {path: File(data) for path, data in files.items()})
+    assert content(folder) == history[-1]
