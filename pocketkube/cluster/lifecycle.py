@@ -102,8 +102,9 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
     pause = images.pause()
     control_plane = "etcd, API server, scheduler, controller manager, " if spec.control_plane else ""
     with console.step(f"Starting {control_plane}kubelet, proxy" if spec.nodes else f"Starting {control_plane}proxy"):
-        supervisor.launch(layout)
+        keeper = supervisor.launch(layout)
         try:
+            _wait("the supervisor", layout, lambda: _keeps(keeper, layout), seconds=20)
             engine.each(layout, spec, lambda path: _prepare_engine(path, pause))
             api = Api.of(layout, spec)
             _wait("the API server", layout, api.ready)
@@ -114,6 +115,15 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
         apply_addons(layout, spec, api)
     wait_ready(layout, spec)
     console.say(f"  Ready after {time.monotonic() - began:.1f}s")
+
+
+def _keeps(keeper: subprocess.Popen[bytes], layout: Layout) -> bool:
+    """Whether the supervisor has taken up its work. Raises ClusterError with its last words if it ended instead."""
+    if keeper.poll() is not None:
+        log = layout.logs / "supervisor.log"
+        raise ClusterError(f"the supervisor ended (exit {keeper.returncode}): {last_line(log)} (log: {log})")
+    found = processes.supervisor_of(layout.state)
+    return found is not None and found.pid == keeper.pid
 
 
 def _prepare_engine(path: str, pause: Path) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from pocketkube.cluster import processes
 from pocketkube.cluster.components import Component, components
-from pocketkube.cluster.layout import Layout
+from pocketkube.cluster.layout import REPOSITORY, Layout
 from pocketkube.cluster.processes import Identity
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds between restarts
@@ -234,11 +234,12 @@ class Supervisor:
         self._log.write(time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + text + "\n")
 
 
-def launch(layout: Layout) -> None:
+def launch(layout: Layout) -> subprocess.Popen[bytes]:
     """Start a supervisor that outlives us."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     with open(layout.logs / "supervisor.log", "ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "pocketkube.cluster.supervisor", str(layout.root)],
+        return subprocess.Popen(
+            [sys.executable, "-m", "pocketkube.cluster.supervisor", str(layout.root)], env=environment,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
         )  # fmt: skip
 
