@@ -41,7 +41,7 @@ def _from_v2(obj: Obj, version: str) -> Obj:
         return obj
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     metrics, current = spec.get("metrics") or [], status.get("currentMetrics") or []
-    new: Obj = {"apiVersion": "autoscaling/v1", "kind": obj["kind"], "metadata": dict(obj["metadata"])}
+    new: Obj = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": dict(obj["metadata"])}
     new["spec"] = {name: spec[name] for name in _SPEC if name in spec}
     new["status"] = {"currentReplicas": 0, "desiredReplicas": 0}
     new["status"] |= {name: status[name] for name in _STATUS if name in status}
@@ -81,7 +81,7 @@ def to_v2(obj: Obj) -> Obj:
         new_status["conditions"] = notes[_CONDITIONS]
     return {
         "apiVersion": "autoscaling/v2",
-        "kind": obj["kind"],
+        "kind": "HorizontalPodAutoscaler",
         "metadata": meta,
         "spec": new_spec,
         "status": new_status,
