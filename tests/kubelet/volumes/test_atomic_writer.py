@@ -11,7 +11,7 @@ from kubelet.volumes.atomic_writer import DATA, File, write
 
 def content(folder: Path) -> dict[str, bytes]:
     """What a user of the volume sees."""
-    found = {}
+    found: dict[str, bytes] = {}
     for parent, _, names in os.walk(folder, followlinks=True):
         path = Path(parent).relative_to(folder)
         if path.parts and path.parts[0].startswith(".."):
