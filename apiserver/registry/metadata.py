@@ -14,6 +14,7 @@ from pocketkube.api.meta.field import FieldError
 Obj = dict[str, Any]
 
 _MAX_ANNOTATIONS = 256 * 1024  # bytes of all keys and values together
+_OMITTED_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName")
 _NAME_CHECKS = {
     "dns-label": names.is_dns_label,
@@ -28,10 +29,18 @@ def begin(kind: Kind, obj: Obj, *, now: str) -> None:
     metadata = obj["metadata"]
     for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"):
         metadata.pop(name, None)
+    _omit_empty(metadata)
     metadata["uid"] = new_uid()
     metadata["creationTimestamp"] = now
     if kind.has_generation:
         metadata["generation"] = 1
+
+
+def _omit_empty(metadata: Obj) -> None:
+    """Upstream's encoding leaves out lists and maps without items, so no reader ever sees one."""
+    for name in _OMITTED_EMPTY:
+        if name in metadata and not metadata[name]:
+            del metadata[name]
 
 
 def new_uid() -> str:
@@ -51,6 +60,7 @@ def carry(new: Obj, old: Obj) -> None:
             reason="Conflict",
         )
     metadata.pop("selfLink", None)
+    _omit_empty(metadata)
     for name in _KEPT:
         if name in before:
             metadata[name] = before[name]

@@ -120,7 +120,8 @@ class _Replacement:
         prepare = {"": kind.prepare_update, "status": kind.prepare_status}.get(self._subresource)
         if prepare is not None:
             prepare(new, old)
-        metadata.raise_generation(kind, new, old)
+        if self._subresource != "binding":  # where a pod runs is no wish of its author
+            metadata.raise_generation(kind, new, old)
 
     async def _commit(self, request: AdmissionRequest, new: Obj, stored: Obj, entry: Entry, live: bool) -> Written:
         registry, resource, writer = self._registry, self._resource, self._writer

@@ -33,6 +33,8 @@ async def test_binding(client: Client, path: str) -> None:
     assert bound["metadata"]["annotations"] == {"a": "b"}
     (condition,) = [c for c in bound["status"]["conditions"] if c["type"] == "PodScheduled"]
     assert condition["status"] == "True"
+    bound = await client.ok("GET", f"{PODS}/p")
+    assert (bound["spec"]["nodeName"], bound["metadata"]["generation"]) == ("n1", 1)
     again = await client("POST", path, binding("n2"))
     assert again.status == 409
     assert 'pod p is already assigned to node "n1"' in again.message

@@ -175,6 +175,21 @@ async def test_generation_follows_the_spec_alone(client: Client) -> None:
     assert (await client.ok("PUT", f"{DEPLOYMENTS}/web", labelled))["metadata"]["generation"] == 2
 
 
+async def test_empty_lists_and_maps_of_metadata_are_left_out(client: Client) -> None:
+    empty = {"labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}
+    sent = config_map(a="1")
+    sent["metadata"] |= empty
+    made = await client.ok("POST", CONFIG_MAPS, sent)
+    assert not empty.keys() & made["metadata"].keys()
+    held = await client.ok(
+        "PATCH", f"{CONFIG_MAPS}/c", {"metadata": {"finalizers": ["a/b"]}}, media="application/merge-patch+json"
+    )
+    assert held["metadata"]["finalizers"] == ["a/b"]
+    patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a/b"]}}
+    freed = await client.ok("PATCH", f"{CONFIG_MAPS}/c", patch, media="application/strategic-merge-patch+json")
+    assert "finalizers" not in freed["metadata"]
+
+
 async def test_status_has_a_path_of_its_own(client: Client) -> None:
     made = await client.ok("POST", DEPLOYMENTS, deployment())
     made["status"] = {"observedGeneration": 1, "replicas": 1}
