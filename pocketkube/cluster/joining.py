@@ -13,20 +13,21 @@ import email.utils
 import http.client
 import ipaddress
 import json
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
-from pocketkube.cluster import pki, tokens
+from pocketkube.cluster import network, pki, tokens
 from pocketkube.cluster.api import Api
 from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import Layout
-from pocketkube.cluster.spec import Joined
+from pocketkube.cluster.spec import ClusterSpec, Joined
 
 CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -135,7 +136,7 @@ def check_name(api: Api, name: str, address: str) -> None:
 
 def obtain_identity(layout: Layout, found: Found, *, token: str, name: str, address: str) -> None:
     """Get the node's two certificates signed and store them, with the CA, in the cluster's folder. Raises ClusterError."""
-    client, serving = pki.node_leaves(name, address)
+    client, _ = pki.node_leaves(name, address)
     pki.keep(layout.pki, "ca", found.ca)
     context = ssl.create_default_context(cadata=found.ca.decode())
     api = Api(found.cluster.server, context, token=token)
@@ -146,9 +147,30 @@ def obtain_identity(layout: Layout, found: Found, *, token: str, name: str, addr
     pki.keep(layout.pki, client.file, _sign(api, name, request, CLIENT_SIGNER, [*usages, "client auth"]), key)
     context = ssl.create_default_context(cadata=found.ca.decode())
     context.load_cert_chain(layout.pki / f"{client.file}.crt", layout.pki / f"{client.file}.key")
-    node = Api(found.cluster.server, context)
+    obtain_serving(layout, Api(found.cluster.server, context), name=name, address=address)
+
+
+def obtain_serving(layout: Layout, node: Api, *, name: str, address: str) -> None:
+    """Get, as the node itself, the certificate that its kubelet serves with."""
+    _, serving = pki.node_leaves(name, address)
     request, key = pki.request(serving)
-    pki.keep(layout.pki, serving.file, _sign(node, name, request, SERVING_SIGNER, [*usages, "server auth"]), key)
+    usages = ["digital signature", "key encipherment", "server auth"]
+    pki.keep(layout.pki, serving.file, _sign(node, name, request, SERVING_SIGNER, usages), key)
+
+
+def follow_address(layout: Layout, spec: ClusterSpec) -> ClusterSpec:
+    """A joined machine whose address changed since it last ran: its spec with today's, and a certificate for that."""
+    node = spec.nodes[0]
+    there = network.local_addresses()
+    if node.address in there:
+        return spec
+    address = network.primary_address(str(socket.gethostbyname(server_host(spec.server))))
+    if not address:
+        raise ClusterError(f"this machine has no route to {spec.server}")
+    api = Api.of(layout, spec)
+    reach(spec.server, lambda: api.call("GET", "/version"))
+    obtain_serving(layout, api, name=node.name, address=address)
+    return replace(spec, address=address, nodes=(replace(node, address=address),))
 
 
 def _sign(api: Api, name: str, request: bytes, signer: str, usages: list[str]) -> bytes:

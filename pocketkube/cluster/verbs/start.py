@@ -10,7 +10,9 @@ from pocketkube.cluster.verbs import Verb, up
 
 def run(args: argparse.Namespace) -> int:
     Layout.of(args.name).read()
-    vars(args).update(nodes=None, api_servers=None, etcd_members=None, advertise_address="", yes=True)
+    vars(args).update(
+        nodes=None, api_servers=None, etcd_members=None, advertise_address="", server_name="", flag=[], yes=True
+    )
     return up.run(args)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 
-from pocketkube.cluster import console, lifecycle, prepare, processes
+from pocketkube.cluster import console, joining, lifecycle, prepare, processes
 from pocketkube.cluster import spec as specs
 from pocketkube.cluster.api import Api
 from pocketkube.cluster.errors import ClusterError
@@ -20,6 +21,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--etcd-members", type=int, metavar="N", help="etcd members: 1, 3 or 5 (default: 1)")
     parser.add_argument(
         "--advertise-address", default="", metavar="IP", help="address that nodes and pods reach the API server at"
+    )
+    parser.add_argument(
+        "--server-name",
+        default="",
+        metavar="NAME",
+        help="name by which nodes find the API server, instead of its address",
     )
     parser.add_argument(
         "--flag", action="append", default=[], metavar="COMPONENT.FLAG=VALUE",
@@ -50,7 +57,7 @@ def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
     prepare.install(prepare.missing(own_engines=nodes > 1), yes=args.yes)
     spec = lifecycle.plan(
         layout.name, nodes=nodes, api_servers=servers, etcd_members=members, address=args.advertise_address,
-        flags=_flags(args.flag),
+        flags=_flags(args.flag), names=tuple(filter(None, [args.server_name])),
     )  # fmt: skip
     lifecycle.check_ports(spec)
     return spec
@@ -83,15 +90,34 @@ def _again(layout: Layout, spec: ClusterSpec, args: argparse.Namespace) -> int:
             return 0
         lifecycle.wait_ready(layout, spec)
         return 0
-    prepare.install(prepare.missing(own_engines=len(spec.nodes) > 1), yes=args.yes)
+    needs = prepare.missing(own_engines=len(spec.nodes) > 1, control_plane=spec.control_plane)
+    prepare.install(needs, yes=args.yes)
     console.say(f"Resuming cluster {layout.name!r}")
+    spec = _moved(layout, spec, args.advertise_address)
     lifecycle.create(layout, spec)
     lifecycle.start(layout, spec)
     _next_steps(layout, spec)
     return 0
 
 
+def _moved(layout: Layout, spec: ClusterSpec, address: str) -> ClusterSpec:
+    """This machine's address may be another than last time: that of the control plane if it was given, that of a joined node."""
+    if not spec.control_plane:
+        return joining.follow_address(layout, spec)
+    if not address or address == spec.address:
+        return spec
+    nodes = tuple(replace(n, address=address) if n.address == spec.address else n for n in spec.nodes)
+    return replace(spec, address=address, nodes=nodes)
+
+
 def _next_steps(layout: Layout, spec: ClusterSpec) -> None:
+    if not spec.nodes:
+        console.say("The control plane is ready, without nodes. To add one, run on another machine what this prints:")
+        console.say(f"  ./pk token create{layout.flag}")
+        return
+    if not spec.control_plane:
+        console.say(f"Node {spec.nodes[0].name} is Ready.")
+        return
     console.say(f"""
 The cluster is ready. Next:
   export KUBECONFIG=$(./pk kubeconfig{layout.flag})
