@@ -60,8 +60,15 @@ class Kubelet:
         self.clock = clock or SystemClock()
         self.client = Client(client_config, user_agent="kubelet")
         self.runtime = runtime or docker_runtime(config)
-        self.node = NodeAgent(config, self.client, self.runtime, self.clock, pressure=lambda: self.eviction.pressure())
         self.recorder = EventRecorder(self.client, "kubelet", config.node_name)
+        self.node = NodeAgent(
+            config,
+            self.client,
+            self.runtime,
+            self.clock,
+            pressure=lambda: self.eviction.pressure(),
+            tell=self._tell_of_node,
+        )
         self._renewed_serving: Callable[[], None] = lambda: None
         self._objects = Objects(self.client)
         self._tokens = Tokens(self.client, self.clock)
@@ -102,6 +109,12 @@ class Kubelet:
             changed=self.node.poke,
             tell=lambda pod, reason, message: self.recorder.event(pod, "Warning", reason, message),
         )
+
+    def _tell_of_node(self, reason: str, message: str) -> None:
+        """An event about this node; its name stands for the uid, as upstream, since it may not be registered yet."""
+        name = self.config.node_name
+        node = {"kind": "Node", "name": name, "uid": name}
+        self.recorder.event(node, "Normal", reason, message)
 
     def _disk(self) -> machine.Disk:
         return machine.disk(self.config.root_dir)

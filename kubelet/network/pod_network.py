@@ -56,6 +56,13 @@ class PodNetwork:
         firewall.accept_bridge(self.bridge)
         self._apply()
 
+    def close(self) -> None:
+        """Let go of the kernel's socket; bridge and rules stay."""
+        with self._lock:
+            if self._netlink is not None:
+                self._netlink.close()
+                self._netlink = None
+
     def attach(self, *, pid: int, uid: str, ip: str) -> None:
         """Give the network namespace of process `pid` an eth0 with `ip` on the bridge. Raises OSError."""
         veth = self.veth(uid)

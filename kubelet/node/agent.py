@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from kubelet.config import KubeletConfig
-from kubelet.node import machine, status
+from kubelet.node import machine, status, transitions
 from kubelet.runtime.interface import EngineDown, ImageRecord, Runtime, RuntimeFailure, Version
 from pocketkube.api.meta import errors, times
 from pocketkube.base.backoff import Backoff
@@ -30,7 +30,10 @@ TRANSIENT = (errors.StatusError, httpx.HTTPError, OSError, TimeoutError)
 
 
 class NodeAgent:
-    """`pressure` tells which resources run short. `seen` must be called with the node as the API has it."""
+    """`pressure` tells which resources run short, `tell` gets (reason, message) of an event about the node.
+
+    `seen` must be called with the node as the API has it.
+    """
 
     def __init__(
         self,
@@ -40,9 +43,11 @@ class NodeAgent:
         clock: Clock,
         *,
         pressure: Callable[[], frozenset[str]] = frozenset,
+        tell: Callable[[str, str], None] = lambda reason, message: None,
     ) -> None:
         self._config, self._client, self._runtime, self._clock = config, client, runtime, clock
         self._pressure = pressure
+        self._tell = tell
         self.node: Obj | None = None
         self._changed = asyncio.Event()
         self._registered = asyncio.Event()
@@ -99,6 +104,7 @@ class NodeAgent:
             except TRANSIENT as e:
                 log.warning("node %s not registered yet: %s", self._config.node_name, e)
                 await self._clock.sleep(backoff.next())
+        self._tell_of([], self._status(self.facts(), self.node or {}))
         self._registered.set()
         self._changed.set()
 
@@ -125,6 +131,7 @@ class NodeAgent:
     # status
 
     async def run_status(self) -> None:
+        self._tell("Starting", "Starting kubelet.")
         await self.register()
         with contextlib.suppress(TimeoutError):  # a restarted kubelet must not call a healthy node unready
             await asyncio.wait_for(self._runtime.wait_synced(), ENGINE_SECONDS)
@@ -169,6 +176,7 @@ class NodeAgent:
         due = now - self._reported >= self._config.status_report_seconds
         if not due and status.significant(wanted) == status.significant(self._written):
             return
+        before = ((self.node or {}).get("status") or {}).get("conditions") or []
         self.node = await self._client.patch(
             NODES, self._config.node_name, {"status": _replacing(wanted)}, type="strategic", subresource="status"
         )
@@ -176,7 +184,13 @@ class NodeAgent:
             log.info(
                 "node %s: %s", self._config.node_name, "ready" if not facts.problem else f"not ready: {facts.problem}"
             )
+        if before:
+            self._tell_of(before, wanted)
         self._written, self._reported = wanted, now
+
+    def _tell_of(self, before: list[Obj], found: Obj) -> None:
+        for reason in transitions.reasons(before, found["conditions"]):
+            self._tell(reason, f"Node {self._config.node_name} status is now: {reason}")
 
     @staticmethod
     def _ready(found: Obj) -> str:

@@ -24,6 +24,7 @@ _REFERENCE = re.compile(
     r"(?::[\w][\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,})?$"
 )
 HUB = "docker.io"
+SHOWN_SECONDS = 2.0  # that a failed pull shows ErrImagePull before the wait for the next one shows ImagePullBackOff
 
 
 class ImageProblem(Exception):
@@ -78,6 +79,7 @@ class Images:
             left = self._backoffs.remaining(key, since, now)
             if left > 0:
                 tell("Normal", "BackOff", f'Back-off pulling image "{image}"')
+                tell("Warning", "Failed", "Error: ImagePullBackOff")
                 raise ImageProblem(
                     "ImagePullBackOff", f'Back-off pulling image "{image}": ErrImagePull: {why}', retry=left
                 )
@@ -94,7 +96,7 @@ class Images:
             self._failed[key] = failed, text
             tell("Warning", "Failed", f'Failed to pull image "{image}": {e}')
             tell("Warning", "Failed", "Error: ErrImagePull")
-            raise ImageProblem("ErrImagePull", text, retry=self._backoffs.seconds(key)) from e
+            raise ImageProblem("ErrImagePull", text, retry=SHOWN_SECONDS) from e
         self._failed.pop(key, None)
         self._backoffs.forget(key)
         took = self._clock.monotonic() - started

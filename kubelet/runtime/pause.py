@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import platform
 import struct
+import sys
 import tarfile
 
 BASE = 0x400000
@@ -82,3 +83,7 @@ def root_filesystem(machine: str = "") -> bytes:
         entry.size, entry.mode = len(code), 0o755
         tar.addfile(entry, io.BytesIO(code))
     return out.getvalue()
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(root_filesystem())

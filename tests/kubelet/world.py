@@ -96,8 +96,15 @@ class Events:
 class World:
     """`restart_kubelet` kills it at whatever it is doing; engine, API objects and files stay."""
 
-    def __init__(self, root: Path, *, runtime: MemoryRuntime | None = None, admit: Admit | None = None) -> None:
-        self.clock = FakeClock()
+    def __init__(
+        self,
+        root: Path,
+        *,
+        runtime: MemoryRuntime | None = None,
+        admit: Admit | None = None,
+        clock: FakeClock | None = None,
+    ) -> None:
+        self.clock = clock or FakeClock()
         self.runtime = runtime or MemoryRuntime(self.clock, images=(IMAGE,))
         self.changed = asyncio.Event()
         self.statuses = Statuses(self.changed)

@@ -10,12 +10,12 @@ from kubelet.runtime.interface import ContainerConfig, Mount, Resources, Sandbox
 Body = dict[str, Any]
 
 SYS_RESOURCE = 24
-CAPABILITIES = (
+CAPABILITIES = (  # by bit, those that every engine knows by name
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE",
     "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO",
     "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME",
     "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG",
-    "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE",
+    "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
 )  # fmt: skip
 LOGS = {
     "Type": "json-file",
@@ -27,8 +27,7 @@ class Abilities:
     """What this host may give to a container. A host that is a container itself often lacks capabilities."""
 
     def __init__(self, bounding_set: int) -> None:
-        self.capabilities = [name for bit, name in enumerate(CAPABILITIES) if bounding_set >> bit & 1]
-        self.all_capabilities = len(self.capabilities) == len(CAPABILITIES)
+        self.missing = [name for bit, name in enumerate(CAPABILITIES) if not bounding_set >> bit & 1]
         self.negative_oom_score = bool(bounding_set >> SYS_RESOURCE & 1)
 
     @classmethod
@@ -161,19 +160,16 @@ def _security(security: Security, abilities: Abilities) -> Body:
         body["SecurityOpt"] = options
     if security.groups:
         body["GroupAdd"] = list(security.groups)
-    if security.privileged and abilities.all_capabilities:
+    if security.privileged and not abilities.missing:
         body["Privileged"] = True
     elif security.privileged:
-        body |= {
-            "CapAdd": abilities.capabilities,
-            "DeviceCgroupRules": ["a *:* rwm"],
-            "MaskedPaths": [],
-            "ReadonlyPaths": [],
-        }
+        body |= {"CapAdd": ["ALL"], "CapDrop": abilities.missing, "DeviceCgroupRules": ["a *:* rwm"]}
+        body |= {"MaskedPaths": [], "ReadonlyPaths": []}
     else:
-        body |= {"CapAdd": list(security.add_capabilities), "CapDrop": list(security.drop_capabilities)}
-        if "ALL" in security.add_capabilities and not abilities.all_capabilities:
-            body["CapAdd"] = abilities.capabilities
+        dropped = list(security.drop_capabilities)
+        if "ALL" in security.add_capabilities:
+            dropped += [name for name in abilities.missing if name not in dropped]
+        body |= {"CapAdd": list(security.add_capabilities), "CapDrop": dropped}
         if security.unmasked_proc:
             body |= {"MaskedPaths": [], "ReadonlyPaths": []}
     return body

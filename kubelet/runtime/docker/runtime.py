@@ -24,6 +24,7 @@ from kubelet.runtime.interface import (
     ContainerConfig,
     ContainerRecord,
     EngineDown,
+    ImageMissing,
     ImageRecord,
     Listener,
     LogOptions,
@@ -278,7 +279,7 @@ class DockerRuntime:
         wanted = replace(config, ip=ip, labels={**config.labels, **_port_label(config, ip)})
         body = bodies.sandbox(wanted, image=self._pause, kubelet=self._kubelet, abilities=self._abilities)
         try:
-            container = await self._create(body)
+            container = await self._create_with_pause(body)
         except BaseException:
             self._release(ip)
             raise
@@ -289,6 +290,14 @@ class DockerRuntime:
         )  # fmt: skip
         self._records.setdefault(config.pod_uid, PodRecords()).sandboxes[container] = record
         return record
+
+    async def _create_with_pause(self, body: bodies.Body) -> str:
+        try:
+            return await self._create(body)
+        except ImageMissing:  # someone has removed unused images: this one is made, never pulled
+            self._images.forget()
+            await self._images.ensure_pause(self._pause)
+            return await self._create(body)
 
     def _allocate(self, wanted: str) -> str:
         if self._network is None:
@@ -514,6 +523,8 @@ class DockerRuntime:
 
     async def aclose(self) -> None:
         self._engine.close()
+        if self._network is not None:
+            self._network.close()
 
 
 def _port_label(config: SandboxConfig, ip: str) -> dict[str, str]:

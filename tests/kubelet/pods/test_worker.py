@@ -83,10 +83,7 @@ async def test_never_fails_the_pod(world: World) -> None:
 async def test_delete_waits_for_the_grace_period_then_kills(tmp_path: Path) -> None:
     clock = FakeClock()
     deaf = MemoryRuntime(clock, images=(IMAGE,), script=lambda config: Script(heeds=frozenset()))
-    world = World(tmp_path, runtime=deaf)
-    world.clock = clock
-    world.manager = world._manager()
-    world.manager._host.clock = clock
+    world = World(tmp_path, runtime=deaf, clock=clock)
     uid = world.add(pod())
     await world.until(lambda: world.ready(uid))
     world.delete(uid, grace=5)
@@ -102,10 +99,7 @@ async def test_delete_waits_for_the_grace_period_then_kills(tmp_path: Path) -> N
 async def test_second_shorter_deletion_counts(tmp_path: Path) -> None:
     clock = FakeClock()
     deaf = MemoryRuntime(clock, images=(IMAGE,), script=lambda config: Script(heeds=frozenset()))
-    world = World(tmp_path, runtime=deaf)
-    world.clock = clock
-    world.manager = world._manager()
-    world.manager._host.clock = clock
+    world = World(tmp_path, runtime=deaf, clock=clock)
     uid = world.add(pod())
     await world.until(lambda: world.ready(uid))
     world.delete(uid, grace=600)
