@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     if not files:
         raise ClusterError(f"{args.folder} has no images/NAME/Dockerfile")
     with console.step(f"Making {images.BASE_IMAGE}"):
-        images.ensure_loaded(targets[0], images.base(), images.BASE_IMAGE)
+        for target in targets:
+            images.ensure_loaded(target, images.base(), images.BASE_IMAGE)
     for file in files:
         for tag in tags(file.read_text()):
             name = f"pocketkube/{file.parent.name}:{tag}"
