@@ -1,0 +1,142 @@
+"""python3 -m bench.report RESULTS.json: docs/performance.md and its plots, beside the peer's figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import plots
+
+Obj = dict[str, Any]
+
+HERE = Path(__file__).parent
+_INTRODUCTION = """# Performance of the API server
+
+Made by `python3 -m bench.report` out of a run of `bench/run` ([how to run it](../bench/README.md)). One API server process over one etcd,
+TLS, RBAC, bearer token; 32 connections, pods of 2.3 kB, on a machine with 2 cores that the server, etcd and the load share.
+
+The peer is kube-apiserver of Kubernetes v1.20.2, the release that could be built and run there, over etcd 3.4.23 with TLS, RBAC and token
+authentication, on a machine of the same kind in another run. **Its figures are those of v1.20.2, not of today's release**, and absolute
+times move with a machine's other load: what to compare is CPU a request.
+"""
+
+
+def page(found: Obj, peer: Obj) -> str:
+    parts = [_INTRODUCTION, _rows(found, peer), _memory(found, peer), _growth(found)]
+    return "\n".join(part for part in parts if part)
+
+
+def _rows(found: Obj, peer: Obj) -> str:
+    theirs = {row["name"]: row for row in peer["rows"]}
+    head = [
+        "## A request",
+        "",
+        "CPU is the server's, in µs a request (for `watch` an event at a watcher; 100 watchers, 200 events).",
+        "",
+        "| row | ours | peer | share | a second: ours | peer | p50 / p99 ms: ours | peer |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    return "\n".join(
+        [
+            *head,
+            *(_row(row, theirs[row["name"]]) for row in found["rows"]),
+            "",
+            "![CPU a request](performance-cpu.svg)",
+            "",
+        ]
+    )
+
+
+def _row(ours: Obj, peer: Obj) -> str:
+    cells = [
+        ours["name"], _number(ours["cpu_us"]), _number(peer["cpu_us"]), f"{ours['cpu_us'] / peer['cpu_us']:.0%}",
+        _number(ours["per_second"]), _number(peer["per_second"]), _latency(ours), _latency(peer),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _latency(row: Mapping[str, float]) -> str:
+    return f"{_number(row['p50_ms'])} / {_number(row['p99_ms'])}" if row["p50_ms"] else "–"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 20 else f"{value:.3g}"
+
+
+def _memory(found: Obj, peer: Obj) -> str:
+    lines = [
+        "## Memory and start",
+        "",
+        "| | ours | peer |",
+        "| --- | ---: | ---: |",
+        f"| resident, idle, MiB | {_number(found['resident_mib_before'])} | {peer['resident_mib_before']} |",
+        f"| resident after the rows above, MiB | {_number(found['resident_mib'])} | {peer['resident_mib']} |",
+        f"| resident with 50,000 more objects, MiB | {_number(found['resident_mib_after_growth'])} | – |",
+    ]
+    for name, start in found.get("starts", {}).items():
+        theirs = peer["start_seconds"] if name == "empty" else "–"
+        lines.append(f"| start to ready, etcd {name}, s | {start['seconds']:.1f} | {theirs} |")
+    return "\n".join([*lines, ""])
+
+
+def _growth(found: Obj) -> str:
+    lines = [
+        "## Growth",
+        "",
+        "CPU a request as the number of objects of that resource, or of watchers, grows.",
+        "",
+        "| objects | " + " | ".join(f"{size:,.0f}" for size in _sizes(found["objects"])) + " |",
+        "| --- |" + " ---: |" * len(_sizes(found["objects"])),
+    ]
+    for name, points in _series(found["objects"]).items():
+        lines.append(f"| {name}, µs | " + " | ".join(_number(cpu) for _, cpu in points) + " |")
+    lines += [
+        "",
+        "![objects](performance-objects.svg)",
+        "",
+        "| watchers | µs an event at a watcher | events a second |",
+        "| ---: | ---: | ---: |",
+    ]
+    for row in found["watchers"]:
+        lines.append(f"| {row['name'].split()[0]} | {_number(row['cpu_us'])} | {_number(row['per_second'])} |")
+    return "\n".join(
+        [*lines, "", "The cost of the write itself is in the first figures: it is shared by few watchers.", ""]
+    )
+
+
+def _series(rows: Iterable[Obj]) -> dict[str, list[tuple[float, float]]]:
+    """ "get at 1000" and its like: name -> (size, CPU)."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        name, _, size = row["name"].replace(" up to ", " at ").rpartition(" at ")
+        found.setdefault(name, []).append((float(size), row["cpu_us"]))
+    return found
+
+
+def _sizes(rows: Iterable[Obj]) -> list[float]:
+    return sorted({size for points in _series(rows).values() for size, _ in points})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("bench.report", description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--peer", type=Path, default=HERE / "peer.json")
+    parser.add_argument("--folder", type=Path, default=HERE.parent / "docs")
+    args = parser.parse_args()
+    found, peer = json.loads(args.results.read_text()), json.loads(args.peer.read_text())
+    (args.folder / "performance.md").write_text(page(found, peer))
+    ours = {row["name"]: row["cpu_us"] for row in found["rows"]}
+    theirs = {row["name"]: row["cpu_us"] for row in peer["rows"]}
+    title = "CPU a request, µs (dashed: half of the peer's)"
+    (args.folder / "performance-cpu.svg").write_text(
+        plots.bars(title, ours, theirs, names=("pocketkube", peer["name"]))
+    )
+    title = "CPU a request by the number of objects"
+    (args.folder / "performance-objects.svg").write_text(plots.lines(title, _series(found["objects"])))
+
+
+if __name__ == "__main__":
+    main()
