@@ -134,6 +134,7 @@ class Kubelet:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; the pods go on without us."""
         (self.config.root_dir / "pods").mkdir(parents=True, exist_ok=True)
+        (self.config.root_dir / "pods").chmod(0o750)  # what pods keep there is not for other users of the host
         self._nodes.add_handler(on_add=self._on_node, on_update=lambda old, new: self._on_node(new))
         work = {
             "runtime": self.runtime.run(),

@@ -69,9 +69,8 @@ def refusal(answer: bytes) -> Response:
     )
     if kind.startswith(b"application/json") or 200 <= code < 300:
         return Response(body, status=code, content_type=kind)
-    raise errors.StatusError(
-        f"unable to upgrade connection: {body.decode(errors='replace').strip()}", code=code, reason=_reason(code)
-    )
+    # kubectl puts "unable to upgrade connection: " in front
+    raise errors.StatusError(body.decode(errors="replace").strip(), code=code, reason=_reason(code))
 
 
 def _reason(code: int) -> str:

@@ -145,7 +145,7 @@ async def test_exec_refused_by_the_kubelet(client: Client, kubelet: Peer) -> Non
         path = f"{PODS}/p/exec?command=ls&stdout=true"
         answer = await talk(port, path, "Connection: Upgrade", "Upgrade: websocket")
     assert b" 404 " in answer.split(b"\r\n")[0]
-    assert b"unable to upgrade connection: no such" in answer
+    assert b"no such" in answer
 
 
 async def test_exec_without_an_upgrade(client: Client, kubelet: Peer) -> None:

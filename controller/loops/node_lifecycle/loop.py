@@ -55,7 +55,10 @@ class NodeLifecycle:
             self._node_work.add(name)
 
     def _added(self, node: Obj) -> None:
-        self._speaks(node["metadata"]["name"])
+        name = node["metadata"]["name"]
+        self._speaks(name)
+        text = f"Node {name} event: Registered Node {name} in Controller"
+        self._context.event(NODES, node, "Normal", "RegisteredNode", text)
         self._wake(node)
 
     def _updated(self, old: Obj, new: Obj) -> None:
@@ -69,7 +72,10 @@ class NodeLifecycle:
         self._zone_work.add(_ALL)
 
     def _deleted(self, node: Obj) -> None:
-        self._heard.pop(node["metadata"]["name"], None)
+        name = node["metadata"]["name"]
+        self._heard.pop(name, None)
+        text = f"Node {name} event: Removing Node {name} from Controller"
+        self._context.event(NODES, node, "Normal", "RemovingNode", text)
         self._zone_work.add(_ALL)
 
     # --- one node
