@@ -43,7 +43,7 @@ EXPECTED = {
         nftables userspace
     """,
     ("pocketkube.cluster.verbs", "VERB"): """
-        build down join kubeconfig kubectl leave load logs start status stop test token up
+        build down join kubeconfig kubectl leave load logs snapshot start status stop test token up
     """,
 }
 KINDS = {
