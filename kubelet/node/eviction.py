@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kubelet import metrics
 from kubelet.config import KubeletConfig
 from kubelet.node.status import threshold
 from kubelet.pods import spec
@@ -149,4 +150,5 @@ class EvictionManager:
         )
         log.warning("ending pod %s: %s", spec.full_name(victim.pod), message)
         self._tell(victim.pod, "Evicted", message)
+        metrics.EVICTIONS.labels(short.signal).inc()
         victim.reject("Evicted", message, grace=1.0 if short.hard else float(self._config.eviction_max_grace))

@@ -32,6 +32,8 @@ class Making:
     mount_path: Callable[[Obj, int, Mapping[str, str]], str]
     extra_groups: tuple[int, ...] = ()
     machine_memory: int = 0
+    pids: int = 0
+    seccomp_default: bool = False
     read_profile: Callable[[str], str] = lambda path: ""
     target: str = ""
     cgroup_parent: str = ""
@@ -66,13 +68,14 @@ def container_config(container: Obj, making: Making) -> ContainerConfig:
         host_ipc=bool(body.get("hostIPC")),
         share_pid=bool(body.get("shareProcessNamespace")),
         target=making.target,
-        resources=resources.of_container(pod, container, machine_memory=making.machine_memory),
+        resources=resources.of_container(pod, container, machine_memory=making.machine_memory, pids=making.pids),
         security=security.of_container(
             pod,
             container,
             image_user=making.image.user,
             extra_groups=making.extra_groups,
             read_profile=making.read_profile,
+            seccomp_default=making.seccomp_default,
         ),
         cgroup_parent=making.cgroup_parent,
         labels={HASH: spec.container_hash(container)},

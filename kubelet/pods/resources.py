@@ -37,7 +37,7 @@ def amounts(resources: Mapping[str, Any] | None) -> tuple[int, int, int, int]:
     return cpu, cpu_limit, memory, memory_limit
 
 
-def of_container(pod: Obj, container: Obj, *, machine_memory: int) -> Resources:
+def of_container(pod: Obj, container: Obj, *, machine_memory: int, pids: int = 0) -> Resources:
     """The limits of one container on a machine of `machine_memory` bytes."""
     cpu, cpu_limit, memory, memory_limit = amounts(container.get("resources"))
     return Resources(
@@ -45,6 +45,7 @@ def of_container(pod: Obj, container: Obj, *, machine_memory: int) -> Resources:
         cpu_period=PERIOD if cpu_limit else 0,
         cpu_quota=cpu_quota(cpu_limit),
         memory=memory_limit,
+        pids=pids,
         oom_score_adj=oom_score_adj(pod, memory, machine_memory=machine_memory),
     )
 

@@ -19,10 +19,17 @@ def effective(pod: Obj, container: Obj) -> Obj:
 
 
 def of_container(
-    pod: Obj, container: Obj, *, image_user: str, extra_groups: tuple[int, ...], read_profile: Callable[[str], str]
+    pod: Obj,
+    container: Obj,
+    *,
+    image_user: str,
+    extra_groups: tuple[int, ...],
+    read_profile: Callable[[str], str],
+    seccomp_default: bool = False,
 ) -> Security:
     """`extra_groups` come from volumes; `read_profile` gives a localhost seccomp profile's JSON. Raises ConfigError."""
     wanted = effective(pod, container)
+    default: Obj = {"type": "RuntimeDefault"} if seccomp_default else {}
     _refuse_root(pod, container, wanted, image_user)
     outer = pod["spec"].get("securityContext") or {}
     groups = [*(outer.get("supplementalGroups") or ()), *extra_groups]
@@ -38,7 +45,7 @@ def of_container(
         no_new_privileges=escalation is False,
         add_capabilities=tuple(_bare(name) for name in capabilities.get("add") or ()),
         drop_capabilities=tuple(_bare(name) for name in capabilities.get("drop") or ()),
-        seccomp=_seccomp(wanted.get("seccompProfile") or {}, read_profile),
+        seccomp=_seccomp(wanted.get("seccompProfile") or default, read_profile),
         apparmor=_apparmor(wanted.get("appArmorProfile") or {}),
         unmasked_proc=wanted.get("procMount") == "Unmasked",
     )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kubelet import metrics
 from kubelet.pods import dns, environment, messages, spec
 from kubelet.pods.container_config import Making, container_config
 from kubelet.pods.environment import ConfigError, Surroundings
@@ -141,7 +142,7 @@ class Starter:
         return around
 
     def _write_files(self, pod: Obj, around: Surroundings) -> None:
-        """/etc/hosts, resolv.conf and hostname of the pod; an edit by its containers survives their restarts."""
+        """/etc/hosts, resolv.conf and hostname of the pod, as they must be now."""
         config = self._host.config
         self._paths.pod.mkdir(parents=True, exist_ok=True)
         hostname, domain = spec.hostname(pod), dns.domain_of(pod, config.cluster_domain)
@@ -208,6 +209,8 @@ class Starter:
             mount_path=lambda mount, index, env: self._volumes.path(container, mount, index, env),
             extra_groups=self._volumes.groups,
             machine_memory=self._host.machine_memory,
+            pids=max(config.pod_pids_limit, 0),
+            seccomp_default=config.seccomp_default,
             read_profile=lambda name: (config.root_dir / "seccomp" / name).read_text(),
             target=self._target(pod, container),
         )
@@ -229,10 +232,12 @@ class Starter:
         except EngineDown:
             raise
         except RuntimeFailure as e:
+            metrics.START_ERRORS.inc()
             tell("Warning", "Failed", f"Error: failed to start container {name!r}: {e}")
             self.waiting[name] = "RunContainerError", str(e)
             return
         self.waiting.pop(name, None)
+        metrics.STARTED_CONTAINERS.inc()
         tell("Normal", "Started", f"Started container {name}")
         publish()
         if handler := (container.get("lifecycle") or {}).get("postStart"):

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from kubelet import metrics
 from kubelet.pods import messages, resources, spec
 from kubelet.pods.host import Host
 from kubelet.pods.killing import Deadline
@@ -59,6 +60,7 @@ class PodWorker:
         self.uid = spec.uid(pod)
         self.status: Obj = pod.get("status") or {}
         self._host = host
+        self._seen = host.clock.monotonic()
         self._finished = finished
         self._paths = PodPaths(host.config.root_dir, self.uid)
         self._volumes = PodVolumes(self._paths, token=host.token, lookup=host.objects.lookup)
@@ -71,6 +73,7 @@ class PodWorker:
         self._deadline = Deadline()
         self._interrupt = asyncio.Event()
         self._deleting = False
+        self._gone = False  # nothing of it is left
         self._ended = False  # torn down; the pod object may stay in the API for as long as it likes
         self._rejected: tuple[str, str] | None = None
         self._refresh_volumes = bool(pod["spec"].get("volumes"))  # an adopted pod's volumes are found again
@@ -92,7 +95,8 @@ class PodWorker:
     @property
     def over(self) -> bool:
         """It holds no resources of the node any more."""
-        return self._ended or (self._rejected is not None and not self.records.running())
+        ended = self._rejected is not None or spec.is_terminal({"status": self.status})
+        return self._ended or (ended and not self.records.running())
 
     def update(self, pod: Obj) -> None:
         """A newer version of the pod."""
@@ -381,7 +385,7 @@ class PodWorker:
             if container is None or container in spec.ephemeral_containers(self.pod):
                 continue
             wanted = resources.of_container(self.pod, container, machine_memory=self._host.machine_memory)
-            wanted = replace(wanted, oom_score_adj=record.resources.oom_score_adj)
+            wanted = replace(wanted, oom_score_adj=record.resources.oom_score_adj, pids=record.resources.pids)
             if wanted == record.resources:
                 continue
             if _restarts_on_resize(container, record.resources, wanted):
@@ -445,6 +449,8 @@ class PodWorker:
 
     def show(self) -> None:
         """Compute the status from what is known now and hand it on if it changed."""
+        if self._gone:
+            return
         for record in self.records.containers.values():
             if record.state != "created":
                 self._restarts[record.name] = max(record.attempt, self._restarts.get(record.name, 0))
@@ -466,6 +472,8 @@ class PodWorker:
         )
         status = pod_status({**self.pod, "status": merged}, view)
         if status != self.status:
+            if self.status.get("phase", "Pending") == "Pending" and status["phase"] == "Running":
+                metrics.POD_START_SECONDS.observe(self._host.clock.monotonic() - self._seen)
             self.status = status
             self._host.statuses.set(self.uid, status)
 
@@ -564,6 +572,7 @@ class PodWorker:
         await asyncio.to_thread(self._volumes.tear_down)
 
     def _forget(self) -> None:
+        self._gone = True
         self._host.objects.release(self.uid)
         self._host.statuses.forget(self.uid)
         self._host.images.forget(self.uid)

@@ -45,6 +45,7 @@ class Resources:
     cpu_period: int = 0
     cpu_quota: int = 0
     memory: int = 0
+    pids: int = 0
     oom_score_adj: int = 0
 
 

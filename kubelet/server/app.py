@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from kubelet import metrics as own
 from kubelet.pods import spec
 from kubelet.pods.manager import PodManager
 from kubelet.pods.worker import PodWorker
@@ -142,6 +143,9 @@ class KubeletServer:
         await _answer(request, orjson.dumps(await self._stats.summary()), "application/json")
 
     async def _metrics(self, request: Request) -> None:
+        own.RUNNING_PODS.set(sum(bool(w.records.running()) for w in self._manager.workers.values()))
+        running = sum(len(w.records.running()) for w in self._manager.workers.values())
+        own.RUNNING_CONTAINERS.labels("running").set(running)
         text = await self._stats.metrics() if len(request.parts) > 1 else metrics.render()
         await _answer(request, text, metrics.CONTENT_TYPE)
 

@@ -139,6 +139,8 @@ def limits(resources: Resources, abilities: Abilities) -> Body:
         body["CpuPeriod"], body["CpuQuota"] = resources.cpu_period or 100_000, resources.cpu_quota
     if resources.memory:
         body["Memory"] = body["MemorySwap"] = resources.memory  # equal: no swap beyond
+    if resources.pids:
+        body["PidsLimit"] = resources.pids
     score = resources.oom_score_adj
     if score > 0 or (score < 0 and abilities.negative_oom_score):
         body["OomScoreAdj"] = score

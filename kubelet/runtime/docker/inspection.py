@@ -93,6 +93,7 @@ def _resources(host: Body) -> Resources:
         cpu_period=int(host.get("CpuPeriod") or 0),
         cpu_quota=int(host.get("CpuQuota") or 0),
         memory=int(host.get("Memory") or 0),
+        pids=int(host.get("PidsLimit") or 0),
         oom_score_adj=int(host.get("OomScoreAdj") or 0),
     )
 
