@@ -190,7 +190,8 @@ async def run(listen: str, backends: str, stop: asyncio.Event) -> None:
     servers = [Server(host, int(port)) for host, _, port in (b.rpartition(":") for b in backends.split(","))]
     balancer = Balancer(servers)
     host, _, port = listen.rpartition(":")
-    listener = await asyncio.get_running_loop().create_server(balancer.accept, host, int(port), backlog=512)
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(balancer.accept, host, int(port), backlog=512, reuse_port=True)
     log.info("serving %s for %s", listen, backends)
     try:
         await tasks.run_tasks({f"watch {s.port}": balancer.watch(s) for s in servers}, stop=stop)

@@ -50,7 +50,7 @@ def _control_plane(layout: Layout, spec: ClusterSpec, etcd: str) -> list[Compone
     """Each part as often as asked, and what this machine itself needs to reach services and pods on nodes elsewhere."""
     copies = range(spec.api_servers)
     made = [_etcd(layout, spec, i, etcd) for i in range(spec.etcd_members)]
-    made += [_balancer(spec)] if spec.balanced else []
+    made += [_balancer(spec, i) for i in range(2)] if spec.balanced else []  # they share the port: one may die
     made += [_apiserver(layout, spec, i) for i in copies]
     made += [make(layout, spec, i) for make in (_scheduler, _controller) for i in copies]
     if all(node.netns for node in spec.nodes):
@@ -82,18 +82,26 @@ def _host_engine() -> Component:
     return _component("engine", CONTROL_PLANE, ("dockerd", "-H", f"unix://{HOST_SOCKET}"), stop=30)
 
 
+def etcd_peer(spec: ClusterSpec, index: int) -> str:
+    return f"https://127.0.0.1:{spec.etcd_ports(index)[1]}"
+
+
+def etcd_members(spec: ClusterSpec) -> str:
+    """All members as `--initial-cluster` takes them."""
+    return ",".join(f"m{i}={etcd_peer(spec, i)}" for i in range(spec.etcd_members))
+
+
 def _etcd(layout: Layout, spec: ClusterSpec, index: int, binary: str) -> Component:
-    client, peer = spec.etcd_ports(index)
+    client, _ = spec.etcd_ports(index)
     pki = layout.pki
-    members = ",".join(f"m{i}=https://127.0.0.1:{spec.etcd_ports(i)[1]}" for i in range(spec.etcd_members))
     flags = {
         "name": f"m{index}",
         "data-dir": layout.etcd(index),
         "listen-client-urls": f"https://127.0.0.1:{client}",
         "advertise-client-urls": f"https://127.0.0.1:{client}",
-        "listen-peer-urls": f"https://127.0.0.1:{peer}",
-        "initial-advertise-peer-urls": f"https://127.0.0.1:{peer}",
-        "initial-cluster": members,
+        "listen-peer-urls": etcd_peer(spec, index),
+        "initial-advertise-peer-urls": etcd_peer(spec, index),
+        "initial-cluster": etcd_members(spec),
         "initial-cluster-token": f"pocketkube-{spec.name}",
         "cert-file": pki / "etcd.crt",
         "key-file": pki / "etcd.key",
@@ -110,10 +118,10 @@ def _etcd(layout: Layout, spec: ClusterSpec, index: int, binary: str) -> Compone
     return _component("etcd", CONTROL_PLANE, (binary, *(f"--{k}={v}" for k, v in flags.items())), suffix=suffix)
 
 
-def _balancer(spec: ClusterSpec) -> Component:
+def _balancer(spec: ClusterSpec, index: int) -> Component:
     backends = ",".join(f"127.0.0.1:{spec.server_port(i)}" for i in range(spec.api_servers))
     flags = {"listen": f"0.0.0.0:{spec.api_port}", "backends": backends}
-    return _component("balancer", CONTROL_PLANE, _python("pocketkube.cluster.balancer", flags))
+    return _component("balancer", CONTROL_PLANE, _python("pocketkube.cluster.balancer", flags), suffix=f"-{index}")
 
 
 def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:

@@ -58,6 +58,7 @@ NEEDS = (
     Need("busybox-static", "the shell inside the images built here", _static_busybox),
     Need("conntrack", "forgets stale UDP flows", _program("conntrack")),
 )
+BACKUP = Need("etcd-client", "saves and restores the store", _program("etcdctl"))
 ENGINE = Need("docker.io", "runs the pods", _program("dockerd"))
 
 
