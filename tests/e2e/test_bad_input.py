@@ -58,7 +58,7 @@ def waiting_reason(cluster: Cluster, namespace: str, name: str) -> str:
     [
         pytest.param({"image": "no.such.host.invalid/x:1"}, {"ErrImagePull", "ImagePullBackOff"}, "Failed to pull image", id="image"),
         pytest.param({"image": "UPPER CASE"}, {"InvalidImageName"}, "Failed to apply default image tag", id="image name"),
-        pytest.param({"image": "absent:1", "imagePullPolicy": "Never"}, {"ErrImageNeverPull"}, "is not present with pull policy", id="never"),
+        pytest.param({"image": "absent:1", "imagePullPolicy": "Never"}, {"ErrImageNeverPull"}, "not present with pull policy", id="never"),
         pytest.param({"command": ["/no/such"]}, {"RunContainerError", "CrashLoopBackOff", "StartError"}, "no such file", id="command"),
         pytest.param({"command": ["sh", "-c", "exit 3"]}, {"CrashLoopBackOff"}, "Back-off restarting", id="crash"),
         pytest.param(

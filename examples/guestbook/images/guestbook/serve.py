@@ -16,7 +16,9 @@ LOG = os.environ.get("ACCESS_LOG", "/dev/stdout")
 
 
 def store(method, body=None):
-    request = urllib.request.Request(STORE + "/messages", data=body, method=method, headers={"Authorization": f"Bearer {TOKEN}"})
+    request = urllib.request.Request(
+        STORE + "/messages", data=body, method=method, headers={"Authorization": f"Bearer {TOKEN}"}
+    )
     with urllib.request.urlopen(request, timeout=5) as answer:
         return json.load(answer)
 
