@@ -5,7 +5,6 @@ A first page comes from the cache, the pages behind it from the store at the rev
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from apiserver.api import Api
@@ -52,10 +51,10 @@ def _exact(match: str, limit: int) -> bool:
 def _from_cache(resource: Resource, query: Query, limit: int) -> tuple[list[Entry], Obj]:
     revision = resource.cache.current
     meta: Obj = {"resourceVersion": str(revision)}
-    found = resource.cache.entries(query)
-    if limit and len(found) > limit:
-        left = len(found) - limit
-        found = list(islice(found, limit))
+    if not limit:
+        return resource.cache.entries(query), meta
+    found, left = resource.cache.page(query, limit)
+    if left:
         _more(meta, query, revision, found[-1].key, left)
     return found, meta
 

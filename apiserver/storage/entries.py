@@ -77,11 +77,25 @@ class Entries:
         sets += [self._valued.get(pair, set()) for pair in query.fields if pair[0] in self._field_at]
         return min(sets, key=len) if sets else None
 
+    def page(self, query: Query, limit: int) -> tuple[list[Entry], int]:
+        """The first `limit` (above 0) of what a query selects, and how many are left: at the cost of that page where
+        nothing but a namespace narrows."""
+        if query.name or query.labels or query.fields or query.match is not None:
+            found = self.select(query)
+            return found[:limit], max(0, len(found) - limit)
+        start, end = self._span(query.namespace)
+        return self._ordered[start : min(end, start + limit)], max(0, end - start - limit)
+
     def _range(self, namespace: str) -> list[Entry]:
+        start, end = self._span(namespace)
+        return self._ordered[start:end]
+
+    def _span(self, namespace: str) -> tuple[int, int]:
+        """Where a namespace begins and ends in the order; all of it for ""."""
         if not namespace:
-            return self._ordered[:]
+            return 0, len(self._ordered)
         start = bisect_left(self._keys, namespace + "/")
-        return self._ordered[start : bisect_left(self._keys, namespace + "0", start)]  # "0" follows "/"
+        return start, bisect_left(self._keys, namespace + "0", start)  # "0" follows "/"
 
     def load(self, entries: Iterable[Entry]) -> None:
         """Replace everything."""

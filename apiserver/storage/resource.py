@@ -77,6 +77,10 @@ class ResourceCache:
         """What a query selects, in key order. Costs what it returns where an index, the name or the namespace narrows."""
         return self._entries.select(query)
 
+    def page(self, query: Query, limit: int) -> tuple[list[Entry], int]:
+        """The first `limit` of what a query selects, and how many are left."""
+        return self._entries.page(query, limit)
+
     def field(self, entry: Entry, name: str) -> str:
         """The value that a field selector compares; KeyError for a field that was not registered."""
         return self._entries.field(entry, name)

@@ -17,6 +17,7 @@ _EXPONENT = re.compile(r"[eE]([-+]?[0-9]+)")
 _DECIMAL_NAMES = {exponent: name for name, exponent in _DECIMAL.items()}
 _BINARY_NAMES = {power: name for name, power in _BINARY.items()}
 
+_LONGEST = 1000  # characters; no sum of real amounts needs as many digits
 _MOST = Decimal(2**63 - 1)
 _NANO = Decimal("1e-9")
 _EXACT = Context(prec=120, Emax=10_000, Emin=-10_000)
@@ -24,6 +25,8 @@ _EXACT = Context(prec=120, Emax=10_000, Emin=-10_000)
 
 def _split(text: str) -> tuple[Decimal, str]:
     """(value, suffix). Raises ValueError in upstream's words."""
+    if len(text) > _LONGEST:
+        raise ValueError(NUMBER_WRONG)
     match = _FORM.fullmatch(text)
     if not text or match is None:
         raise ValueError(FORMAT_WRONG)
