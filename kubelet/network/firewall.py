@@ -14,6 +14,7 @@ from dataclasses import dataclass
 log = logging.getLogger(__name__)
 
 SECONDS = 10
+REPEATED = 8  # times that a rule may stand in a chain, of kubelets that started at once
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,7 +80,9 @@ def withdraw(bridge: str, table: str) -> None:
     """Take away our table and what accepts the bridge."""
     _run(["nft", "delete", "table", "ip", table])
     for way in ("-i", "-o"):
-        _run(["iptables", "-w", "-D", "FORWARD", way, bridge, "-j", "ACCEPT"])
+        for _ in range(REPEATED):
+            if _run(["iptables", "-w", "-D", "FORWARD", way, bridge, "-j", "ACCEPT"]):
+                break
 
 
 def _run(command: list[str], text: str = "") -> str:

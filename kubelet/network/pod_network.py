@@ -53,7 +53,8 @@ class PodNetwork:
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
         with suppress(OSError):
             Path(f"/proc/sys/net/ipv4/conf/{self.bridge}/route_localnet").write_text("1\n")
-        firewall.accept_bridge(self.bridge)
+        with self._lock:  # looked for and inserted by one at a time
+            firewall.accept_bridge(self.bridge)
         self._apply()
 
     def close(self) -> None:
