@@ -142,11 +142,11 @@ class _Apply:
             managed = fieldsets.union(managed, other["fieldsV1"])
         last = applied.with_structs(last, schema)
         managed = applied.with_structs(managed, schema)
-        everything = applied.with_structs(fieldwalk.field_set(new, schema), schema)
+        everything = applied.with_structs(fieldwalk.field_set(new, schema, stored=True), schema)
         kept = applied.removed(new, last, schema) or {}
-        surely = fieldsets.union(applied.with_structs(fieldwalk.field_set(kept, schema), schema), managed)
+        surely = fieldsets.union(applied.with_structs(fieldwalk.field_set(kept, schema, stored=True), schema), managed)
         kept = applied.removed(new, fieldsets.difference(everything, surely), schema) or {}
-        remaining = applied.with_structs(fieldwalk.field_set(kept, schema), schema)
+        remaining = applied.with_structs(fieldwalk.field_set(kept, schema, stored=True), schema)
         gone = fieldsets.intersection(fieldsets.difference(everything, remaining), last)
         result: Obj = applied.merged(applied.removed(new, gone, schema) or {}, self.config, schema)
         return result

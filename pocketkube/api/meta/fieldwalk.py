@@ -115,19 +115,27 @@ def is_associative(value: Any, schema: Schema | None) -> bool:
     return type(value) is list and schema is not None and schema.list_type != "atomic"
 
 
-def field_set(value: Any, schema: Schema | None) -> FieldSet:
-    """The paths that an applied configuration sets: leaves, items, entries of maps; not the structs around them."""
+def field_set(value: Any, schema: Schema | None, *, stored: bool = False) -> FieldSet:
+    """The paths that an applied configuration sets: leaves, items, entries of maps; not the structs around them.
+
+    Raises Unkeyed, but for a `stored` value: lists in it whose items lack their keys are one path."""
     out: FieldSet = {}
     if is_granular_map(value, schema):
         named = schema.fields if schema is not None else {}
         for key, item in value.items():
             child = schema.field(key) if schema is not None else None
-            inner = field_set(item, child)
+            inner = field_set(item, child, stored=stored)
             out["f:" + key] = inner if key in named or not inner else {".": MEMBER, **inner}
     elif is_associative(value, schema):
         assert schema is not None
-        for name, item in elements(value, schema).items():
-            inner = field_set(item, schema.items)
+        try:
+            items = elements(value, schema)
+        except Unkeyed:
+            if stored:
+                return MEMBER
+            raise
+        for name, item in items.items():
+            inner = field_set(item, schema.items, stored=stored)
             out[name] = {".": MEMBER, **inner} if inner else MEMBER
     return out
 

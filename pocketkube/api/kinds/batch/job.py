@@ -88,7 +88,8 @@ def _generated(obj: Obj) -> Errors:
     if spec.get("manualSelector") or spec.get("selector") is None:
         return []
     labels = _labels(spec)
-    expected = {CONTROLLER_UID: meta["uid"], JOB_NAME: meta["name"], _OLD_UID: meta["uid"], _OLD_NAME: meta["name"]}
+    uid, given = meta["uid"], meta.get("name", "")
+    expected = {CONTROLLER_UID: uid, JOB_NAME: given, _OLD_UID: uid, _OLD_NAME: given}
     wrong: Errors = []
     for name in (CONTROLLER_UID, JOB_NAME):
         if labels.get(name) != expected[name]:
@@ -107,8 +108,8 @@ def _labels(spec: Obj) -> Obj:
 
 def _names_of_pods(obj: Obj) -> Errors:
     """The pods of an indexed job carry its name and index as their host name."""
-    spec, name = obj["spec"], obj["metadata"]["name"]
-    if spec.get("completionMode") != "Indexed" or not spec.get("completions"):
+    spec, name = obj["spec"], obj["metadata"].get("name", "")
+    if not name or spec.get("completionMode") != "Indexed" or not spec.get("completions"):
         return []
     host = f"{name}-{spec['completions'] - 1}"
     return [
