@@ -176,7 +176,7 @@ async def test_generation_follows_the_spec_alone(client: Client) -> None:
 
 
 async def test_empty_lists_and_maps_of_metadata_are_left_out(client: Client) -> None:
-    empty = {"labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}
+    empty: dict[str, object] = {"labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}
     sent = config_map(a="1")
     sent["metadata"] |= empty
     made = await client.ok("POST", CONFIG_MAPS, sent)
