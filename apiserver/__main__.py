@@ -16,6 +16,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not (flags.tls_cert_file and flags.tls_private_key_file):
         print("apiserver: --tls-cert-file and --tls-private-key-file are required", file=sys.stderr)
         return 2
+    if flags.workers > 1:
+        from apiserver import workers
+
+        return workers.supervise(sys.argv[1:] if argv is None else argv, flags.workers)
+    if flags.worker:
+        from apiserver import workers
+
+        workers.end_with_parent()
     from apiserver import app
 
     gc.set_threshold(50_000, 20, 100)  # objects live long here: fewer collections cost less and find as much

@@ -119,6 +119,7 @@ class Server:
                 port=flags.secure_port,
                 tls=context,
                 stop=stop,
+                reuse_port=flags.worker,
                 on_ready=lambda: log.info("serving on %s:%d", flags.bind_address, flags.secure_port),
             )
         except OSError as failure:

@@ -57,6 +57,8 @@ class Options:
     anonymous_auth: bool = True
     profiling: bool = True
     shutdown_delay_duration: str = "0s"
+    workers: int = 1  # processes that share the port
+    worker: bool = False  # one of them; set by the server itself
     v: int = 0
 
     @property

@@ -19,7 +19,7 @@ START_SECONDS = 30
 class ApiServer:
     """Over the etcd members at `endpoints`; its log is `folder`/apiserver-PORT.log."""
 
-    def __init__(self, folder: Path, endpoints: Sequence[str], pki: Pki):
+    def __init__(self, folder: Path, endpoints: Sequence[str], pki: Pki, *, more: Sequence[str] = ()):
         self.port = free_port()
         self.target = Target(f"https://127.0.0.1:{self.port}", "admin-token")
         self.log = folder / f"apiserver-{self.port}.log"
@@ -34,7 +34,13 @@ class ApiServer:
             "tls-private-key-file": pki.server_key,
             "token-auth-file": tokens,
         }
-        self._command = [sys.executable, "-m", "apiserver", *(f"--{name}={value}" for name, value in flags.items())]
+        self._command = [
+            sys.executable,
+            "-m",
+            "apiserver",
+            *(f"--{name}={value}" for name, value in flags.items()),
+            *more,
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
