@@ -58,6 +58,7 @@ class Side(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._early: list[bytes] = []
         self.closed = asyncio.Event()
+        self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -82,11 +83,14 @@ class Side(asyncio.Protocol):
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        if self.peer is not None and self.peer.transport is not None and self.peer.transport.can_write_eof():
-            with contextlib.suppress(OSError):
-                self.peer.transport.write_eof()
-            return True
-        return False
+        """Half a connection may end while the other half goes on; with both ended it is over."""
+        self.ended = True
+        peer = self.peer
+        if peer is None or peer.transport is None or peer.ended or not peer.transport.can_write_eof():
+            return False
+        with contextlib.suppress(OSError):
+            peer.transport.write_eof()
+        return True
 
     def pause_writing(self) -> None:
         if self.peer is not None and self.peer.transport is not None:
