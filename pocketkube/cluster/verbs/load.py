@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pocketkube.cluster import console, engine, prepare
@@ -35,13 +36,11 @@ def copy(image: str, targets: list[str], source: str = HOST_SOCKET) -> None:
     """From one engine into others; nothing to do for the one that has it."""
     if not prepare.engine_answers(source) or not engine.has_image(source, image):
         raise ClusterError(f"the Docker engine of this machine holds no image {image!r}: build or pull it first")
-    for target in targets:
-        if target != source:
-            with console.step(f"Loading {image}"):
-                saved = subprocess.run(
-                    ["docker", "-H", f"unix://{source}", "save", image], capture_output=True, check=True
-                )
-                engine.docker(target, "load", "-q", stdin=saved.stdout)
+    others = [target for target in targets if target != source]
+    if others:
+        with console.step(f"Loading {image}"), ThreadPoolExecutor(4) as pool:
+            saved = subprocess.run(["docker", "-H", f"unix://{source}", "save", image], capture_output=True, check=True)
+            list(pool.map(lambda target: engine.docker(target, "load", "-q", stdin=saved.stdout), others))
     if targets == [source]:
         console.say(f"{image} is in this machine's engine, which the node uses. Nothing to copy.")
 
