@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 from pocketkube.cluster import components, pki
 from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import Layout
-from pocketkube.cluster.spec import ClusterSpec, NodeSpec, free_slot
+from pocketkube.cluster.spec import ClusterSpec, Joined, NodeSpec, free_slot
 
 
 def spec(*, slot: int = 0, nodes: int = 1, **more: Any) -> ClusterSpec:
@@ -90,3 +90,30 @@ def test_a_server_certificate_is_renewed_when_the_address_changes(tmp_path: Path
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(ClusterError, match="is no cluster name"):
         Layout.of(name)
+
+
+def test_replicas_of_all_clusters_have_ports_of_their_own() -> None:
+    """Three of everything in every slice: no two processes of one machine want the same port."""
+    ports: list[int] = []
+    for slot in range(15):
+        s = spec(slot=slot, api_servers=3, etcd_members=3)
+        ports += [s.api_port, *(s.server_port(i) for i in range(3))]
+        ports += [s.replica_port(usual, i) for usual in (10257, 10259) for i in range(3)]
+        ports += [p for i in range(3) for p in s.etcd_ports(i)]
+    assert len(ports) == len(set(ports))
+
+
+def test_a_machine_that_joined_runs_no_control_plane(tmp_path: Path) -> None:
+    joined = Joined(
+        server="https://10.0.0.1:6443", pod_cidr="10.50.0.0/16", service_cidr="10.60.0.0/16", dns_ip="10.60.0.10",
+        domain="x.local",
+    )  # fmt: skip
+    made = ClusterSpec.from_json(spec(joined=joined).to_json())
+    found = components.components(Layout("t", tmp_path), made)
+    assert [c.name for c in found] == ["kubelet", "proxy"]
+    assert {"--cluster-dns=10.60.0.10", "--cluster-domain=x.local"} <= set(found[0].argv)
+
+
+def test_flags_of_a_component_can_be_set(tmp_path: Path) -> None:
+    found = components.components(Layout("t", tmp_path), spec(flags={"controller.node-monitor-grace-period": "9s"}))
+    assert [c.name for c in found if c.argv[-1] == "--node-monitor-grace-period=9s"] == ["controller"]
