@@ -13,8 +13,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import certificates
+
+# how long an example takes says how busy the machine is, not whether the code is right
+settings.register_profile("pocketkube", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pocketkube")
 
 ETCD = shutil.which("etcd") or "/usr/bin/etcd"
 START_SECONDS = 20.0
