@@ -24,6 +24,7 @@ class Bridge:
 
     def __init__(self, name: str, prefix: str):
         self.name, self.prefix = name, prefix
+        subprocess.run(["ip", "link", "del", name], capture_output=True)  # left by a run of these tests that was killed
         run("ip", "link", "add", name, "type", "bridge")
         run("ip", "addr", "add", f"{prefix}.1/24", "dev", name)
         run("ip", "link", "set", name, "up")
