@@ -12,7 +12,7 @@ from kubelet.runtime.interface import RuntimeFailure
 
 log = logging.getLogger(__name__)
 
-SECONDS = 20.0  # to reach the engine
+SECONDS = 4.0  # to reach the engine: one that runs answers at once
 
 
 async def clean_up(config: KubeletConfig, runtime: DockerRuntime) -> None:
