@@ -25,7 +25,7 @@ from scheduler.profile import Profile
 from scheduler.scheduler import Scheduler
 from scheduler.snapshot import Snapshot
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("scheduler")
 
 
 def flags() -> argparse.ArgumentParser:
