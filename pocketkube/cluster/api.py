@@ -60,13 +60,13 @@ class Api:
         except (OSError, http.client.HTTPException):
             return False
 
-    def nodes(self) -> dict[str, bool]:
-        """Node name to whether it is Ready; {} while the server cannot say."""
+    def nodes(self, *, since: str = "") -> dict[str, bool]:
+        """Node name to whether it is Ready, and has said so at or after `since` (RFC 3339); {} while the server cannot say."""
         try:
             code, answer = self.call("GET", "/api/v1/nodes")
         except (OSError, http.client.HTTPException):
             return {}
-        return {n["metadata"]["name"]: _is_ready(n) for n in answer.get("items", [])} if code == 200 else {}
+        return {n["metadata"]["name"]: _is_ready(n, since) for n in answer.get("items", [])} if code == 200 else {}
 
     def apply(self, obj: Obj, path: str) -> None:
         """Server-side apply, as field manager `pocketkube`."""
@@ -78,6 +78,8 @@ class Api:
             raise OSError(f"{path}: {answer.get('message')}")
 
 
-def _is_ready(node: Obj) -> bool:
+def _is_ready(node: Obj, since: str) -> bool:
     conditions = node.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return any(
+        c["type"] == "Ready" and c["status"] == "True" and c.get("lastHeartbeatTime", "") >= since for c in conditions
+    )

@@ -27,6 +27,7 @@ from pocketkube.cluster.layout import REPOSITORY, Layout, all_clusters
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec
 
 READY_SECONDS = 120
+FRESH_SECONDS = 10
 CRASHES = 4  # of one component before its first success: more is no bad luck
 
 
@@ -98,7 +99,7 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
     """Start the supervisor and wait until all nodes are Ready. If the cluster cannot start, stop it again and say why."""
     _write_programs(layout, spec)
     network.ensure(spec)
-    began = time.monotonic()
+    began, since = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     pause = images.pause()
     control_plane = "etcd, API server, scheduler, controller manager, " if spec.control_plane else ""
     with console.step(f"Starting {control_plane}kubelet, proxy" if spec.nodes else f"Starting {control_plane}proxy"):
@@ -113,7 +114,7 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
             raise
     if spec.control_plane:
         apply_addons(layout, spec, api)
-    wait_ready(layout, spec)
+    wait_ready(layout, spec, since=since)
     console.say(f"  Ready after {time.monotonic() - began:.1f}s")
 
 
@@ -131,11 +132,18 @@ def _prepare_engine(path: str, pause: Path) -> None:
     images.ensure_loaded(path, pause)
 
 
-def wait_ready(layout: Layout, spec: ClusterSpec) -> None:
+def wait_ready(layout: Layout, spec: ClusterSpec, *, since: str = "") -> None:
+    """Until every node is Ready. What a node said before `since` counts only if it says nothing new for a while."""
     api = Api.of(layout, spec)
+    patience = time.monotonic() + FRESH_SECONDS
+    names = {n.name for n in spec.nodes}
+
+    def all_ready() -> bool:
+        newer_than = since if time.monotonic() < patience else ""
+        return names <= {n for n, ready in api.nodes(since=newer_than).items() if ready}
+
     with console.step("Waiting for the nodes to be Ready and DNS to answer"):
-        names = {n.name for n in spec.nodes}
-        _wait("the nodes", layout, lambda: names <= {n for n, ready in api.nodes().items() if ready})
+        _wait("the nodes", layout, all_ready)
         if spec.control_plane or any(not n.netns for n in spec.nodes):
             _wait("cluster DNS", layout, lambda: dns_answers(spec))
 
