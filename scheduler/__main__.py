@@ -50,7 +50,7 @@ async def run(
     client = Client(server, user_agent="kube-scheduler")
     recorder = EventRecorder(client, "default-scheduler", leaderelection.new_identity())
     informers = Informers(client)
-    scheduler = _scheduler(configuration, client, informers, recorder)
+    scheduler = build(configuration, client, informers, recorder)
     health = Health(client, ready=lambda: informers.synced, measure=lambda: _measure(scheduler))
     try:
         await tasks.run_tasks(
@@ -65,9 +65,8 @@ async def run(
         await client.aclose()
 
 
-def _scheduler(
-    configuration: Configuration, client: Client, informers: Informers, recorder: EventRecorder
-) -> Scheduler:
+def build(configuration: Configuration, client: Client, informers: Informers, recorder: EventRecorder) -> Scheduler:
+    """The scheduler with its profiles, fed by `informers`; neither runs yet."""
     snapshot = Snapshot()
     profiles = {}
     for profile in configuration.profiles:

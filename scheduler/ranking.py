@@ -43,9 +43,10 @@ class Entry:
 class _Heap:
     """The nodes of one group, best first, equals in random order."""
 
-    __slots__ = ("items", "size")
+    __slots__ = ("group", "items", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, group: Group) -> None:
+        self.group = group  # the one object for all its nodes
         self.items: list[tuple[int, float, int, str]] = []  # (-score, random, stamp, node)
         self.size = 0
 
@@ -69,6 +70,7 @@ class Ranking:
         self._versions = [facet.version for facet in self._cluster]
         self._entries: dict[str, Entry] = {}
         self._groups: dict[Group, _Heap] = {}
+        self._values: dict[tuple[Hashable, ...], tuple[Hashable, ...]] = {}  # equal ones are kept once
         self._stamp = 0
         self._used = False
         self._seen = snapshot.version
@@ -252,25 +254,28 @@ class Ranking:
             return entry
         values = entry.values
         if values is None:
-            values = entry.values = tuple([facet.facet(node) for facet in self._cluster])
+            values = tuple([facet.facet(node) for facet in self._cluster])
+            if len(self._values) > 2 * len(self._entries) + 64:
+                self._values.clear()
+            values = entry.values = self._values.setdefault(values, values)
         self._file(node.name, entry, verdict.facets + values, verdict.score)
         return entry
 
     def _file(self, name: str, entry: Entry, group: Group, score: int) -> None:
         """Puts the node into the heap of its group."""
-        if group != entry.group:
+        if entry.group is None or group != entry.group:
             self._unfile(entry)
-            entry.group = group
             heap = self._groups.get(group)
             if heap is None:
-                heap = self._groups[group] = _Heap()
+                heap = self._groups[group] = _Heap(group)
+            entry.group = heap.group
             heap.size += 1
         else:
             heap = self._groups[group]
         self._stamp += 1
         entry.stamp = self._stamp
         heappush(heap.items, (-score, random.random(), self._stamp, name))
-        if len(heap.items) > 4 * heap.size + 64:
+        if len(heap.items) > 2 * heap.size + 64:
             heap.items = [item for item in heap.items if self._stands(item)]
             heapify(heap.items)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 
 NORMAL, WARNING = "Normal", "Warning"
-QUEUE = 1000  # events waiting for the server; further ones are dropped
+QUEUE = 5000  # events waiting for the server; further ones are dropped
 CACHE = 4096  # events remembered for counting
 SPAM_BURST, SPAM_SECONDS = 25, 300.0
 SIMILAR, SIMILAR_SECONDS = 10, 600.0
@@ -155,7 +156,8 @@ class EventRecorder:
                 return
             except errors.NotFound:
                 pass  # it expired: a new one carries the count on
-        await self._client.create(EVENTS, {**event, "metadata": dict(meta)})
+        with suppress(errors.AlreadyExists):  # an earlier try arrived, and its answer got lost
+            await self._client.create(EVENTS, event)
         known.stored = True
 
 
@@ -199,8 +201,6 @@ class Correlator:
             known.event["count"] += 1
             known.event["lastTimestamp"] = event["lastTimestamp"]
             known.event["message"] = message
-            if not known.stored:
-                known.event["metadata"] = event["metadata"]
         return known
 
     def _combine(self, identity: tuple[Any, ...], message: str, now: float) -> bool:

@@ -89,7 +89,7 @@ class _Connection(asyncio.Protocol):
             self.headers = []
             return
         self.status, self._has_headers = status, True
-        if self.streaming:
+        if self.streaming or self._head:
             self._wake()
 
     def on_body(self, data: bytes) -> None:
