@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from apiserver.flowcontrol import InFlight, Turns
 from apiserver.interfaces import Authorizer
 from apiserver.metrics import Requests
 from apiserver.options import Options
@@ -28,6 +29,7 @@ class Api:
     authorizer: Authorizer
     options: Options
     kubelets: Kubelets
+    turns: Turns | InFlight
     tokens: TokenIssuer | None = None
     public_keys: tuple[bytes, ...] = ()  # PEM, of service-account tokens
     plain: Callable[..., Awaitable[None]] | None = None

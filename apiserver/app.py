@@ -16,6 +16,8 @@ from apiserver.api import Api
 from apiserver.authn.requestheader import RequestHeader
 from apiserver.authn.tokens import TokenIssuer
 from apiserver.chain import Application
+from apiserver.flowcontrol import InFlight, Turns, upkeep
+from apiserver.flowcontrol.turns import GROUP
 from apiserver.kubelets import Kubelets
 from apiserver.options import Options
 from apiserver.registry import repair
@@ -85,6 +87,7 @@ class Server:
                 flags.kubelet_certificate_authority,
                 flags.kubelet_preferred_address_types,
             ),
+            turns=_turns(self.registry, flags),
             tokens=TokenIssuer(_read(signing), flags.service_account_issuer[0], flags.audiences) if signing else None,
             public_keys=keys,
         )
@@ -92,12 +95,17 @@ class Server:
     def measure(self) -> None:
         """Show this server's requests in the process's metrics."""
         metrics.REGISTRY.register(self.api.requests)
+        if isinstance(self.api.turns, Turns):
+            from apiserver.flowcontrol.measures import Measures
+
+            metrics.REGISTRY.register(Measures(self.api.turns))
 
     def tasks(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         """Everything that runs beside the requests, by name."""
         return {
             "watch cache": self.registry.cache.run(),
             "custom resource definitions": Definitions(self.registry, self.cluster).run(),
+            "priority and fairness": upkeep.run(self.registry, self.cluster),
             "service address repair": repair.run(self.registry),
             "bootstrap": bootstrap.run(
                 self.api, self.cluster, port=self.flags.advertise_port or self.flags.secure_port
@@ -154,6 +162,14 @@ async def run(flags: Options, stop: asyncio.Event) -> None:
 
 def _read(path: str) -> bytes:
     return Path(path).read_bytes() if path else b""
+
+
+def _turns(registry: Registry, flags: Options) -> Turns | InFlight:
+    reading, mutating = flags.max_requests_inflight, flags.max_mutating_requests_inflight
+    if not flags.enable_priority_and_fairness:
+        return InFlight(reading=reading, mutating=mutating)
+    schemas, levels = (registry.by_plural(GROUP, plural).cache for plural in (upkeep.SCHEMAS, upkeep.LEVELS))
+    return Turns(schemas, levels, seats=reading + mutating, request_seconds=options.seconds(flags.request_timeout))
 
 
 def _request_header(flags: Options) -> RequestHeader | None:

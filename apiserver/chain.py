@@ -13,6 +13,8 @@ from functools import partial
 from apiserver import paths
 from apiserver.api import Api
 from apiserver.authz.denial import forbidden
+from apiserver.flowcontrol import Turns
+from apiserver.flowcontrol.layer import limit_in_flight, take_turn
 from apiserver.request import Receive, Request, Response, Scope, Send, status_response
 from apiserver.routing import dispatch
 from apiserver.storage.interface import StoreUnavailable
@@ -97,6 +99,7 @@ CHAIN: tuple[Layer, ...] = (
     find_request_info,
     wait_for_cache,
     authenticate,
+    take_turn,
     authorize,
     handle,
 )
@@ -107,9 +110,11 @@ async def _end(request: Request) -> Response | None:
 
 
 def build(api: Api, layers: tuple[Layer, ...] = CHAIN) -> Next:
-    """The layers folded into one callable, the first outermost."""
+    """The layers folded into one callable, the first outermost. What is switched off is not there."""
+    instead: dict[Layer, Layer] = {} if isinstance(api.turns, Turns) else {take_turn: limit_in_flight}
     following: Next = _end
     for layer in reversed(layers):
+        layer = instead.get(layer, layer)
         following = partial(layer, api, following)
     return following
 
@@ -138,6 +143,8 @@ async def respond(request: Request, response: Response) -> None:
         headers += warning_headers(request.warnings)
     if response.headers:
         headers += response.headers
+    if request.answer_headers:
+        headers += request.answer_headers
     await request.send({"type": "http.response.start", "status": response.status, "headers": headers})
     await request.send({"type": "http.response.body", "body": response.body})
 

@@ -56,6 +56,10 @@ class Options:
     allow_privileged: bool = True
     anonymous_auth: bool = True
     profiling: bool = True
+    enable_priority_and_fairness: bool = True
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    request_timeout: str = "1m0s"
     shutdown_delay_duration: str = "0s"
     workers: int = 1  # processes that share the port
     worker: bool = False  # one of them; set by the server itself

@@ -25,6 +25,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY = 3 * 1024 * 1024  # bytes; upstream's limit of a resource request
 JSON = b"application/json"
+NO_HEADERS: list[tuple[bytes, bytes]] = []  # never changed
 NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
 
 
@@ -72,11 +73,13 @@ _NO_QUERY: Mapping[str, str] = {}
 
 
 class Request:
-    """One HTTP request. `info`, `user` and `resource` are filled by the chain before a handler runs."""
+    """One HTTP request. `info`, `user` and `resource` are filled by the chain before a handler runs; whoever
+    sends an answer's head adds `answer_headers`, which are shared: replaced, never changed."""
 
     __slots__ = (
         "_headers",
         "_query",
+        "answer_headers",
         "info",
         "method",
         "path",
@@ -98,6 +101,7 @@ class Request:
         self.user: User = NOBODY
         self.resource: Resource | None = None
         self.warnings: list[str] = []
+        self.answer_headers: list[tuple[bytes, bytes]] = NO_HEADERS
         self._query: Mapping[str, str] | None = None
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
 

@@ -106,7 +106,9 @@ def _adapted(api: Api, endpoint: Endpoint) -> Any:
             log.exception("%s %s failed", request.method, request.path)
             answer = status_response(errors.InternalError("Internal error occurred: see the server's log"))
         headers = {"content-type": answer.content_type.decode(), "cache-control": "no-cache, private"}
-        headers |= {name.decode(): value.decode("latin-1") for name, value in answer.headers or ()}
+        headers |= {
+            name.decode(): value.decode("latin-1") for name, value in (*(answer.headers or ()), *request.answer_headers)
+        }
         return HttpResponse(answer.body, status_code=answer.status, headers=headers)
 
     return adapted

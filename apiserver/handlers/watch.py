@@ -65,7 +65,7 @@ async def _open(api: Api, request: Request, resource: Resource) -> Watcher:
 
 async def _stream(request: Request, watcher: Watcher) -> None:
     send = request.send
-    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + request.answer_headers})
     _close_with_client(request, watcher)
     while frames := await watcher.next():
         body = frames[0] if len(frames) == 1 else b"".join(frames)
@@ -83,5 +83,5 @@ def _close_with_client(request: Request, watcher: Watcher) -> None:
 
 async def _refuse(request: Request, error: errors.StatusError) -> None:
     """A watch that cannot start says so inside its stream, where clients look for it."""
-    await request.send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    await request.send({"type": "http.response.start", "status": 200, "headers": _HEADERS + request.answer_headers})
     await request.send({"type": "http.response.body", "body": frame("ERROR", orjson.dumps(error.to_status()))})

@@ -26,7 +26,7 @@ _PINNED = frozenset(
     (
         "namespaces", "roles", "rolebindings", "clusterroles", "clusterrolebindings", "customresourcedefinitions", "priorityclasses",
         "storageclasses", "resourcequotas", "limitranges", "serviceaccounts", "apiservices", "mutatingwebhookconfigurations",
-        "validatingwebhookconfigurations", "runtimeclasses", "servicecidrs",
+        "validatingwebhookconfigurations", "runtimeclasses", "servicecidrs", "flowschemas", "prioritylevelconfigurations",
     )
 )  # fmt: skip
 

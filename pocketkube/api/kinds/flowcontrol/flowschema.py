@@ -7,6 +7,7 @@ from typing import Any
 
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
+from pocketkube.api.kinds.flowcontrol import _fixed
 from pocketkube.api.kinds.kind import STATUS, Kind
 from pocketkube.api.meta import field, objects
 from pocketkube.api.schema import Schema
@@ -54,6 +55,9 @@ def _validate(obj: Obj) -> Errors:
     ]
     for at, rule in enumerate(spec.get("rules") or ()):
         wrong += _rule(rule, f"spec.rules[{at}]")
+    named = obj["metadata"].get("name", "")
+    if named in _fixed.FLOW_SCHEMAS and spec != _fixed.FLOW_SCHEMAS[named]:
+        wrong.append(field.invalid("spec", spec, f"spec of '{named}' must equal the fixed value"))
     return wrong
 
 
@@ -62,20 +66,77 @@ def _rule(rule: Obj, path: str) -> Errors:
     if not rule.get("subjects"):
         wrong.append(field.required(f"{path}.subjects", "subjects must contain at least one value"))
     for at, subject in enumerate(rule.get("subjects") or ()):
-        kinds = ["Group", "ServiceAccount", "User"]
-        if subject.get("kind") not in kinds:
-            wrong.append(field.not_supported(f"{path}.subjects[{at}].kind", subject.get("kind"), kinds))
+        wrong += _subject(subject, f"{path}.subjects[{at}]")
     if not rule.get("resourceRules") and not rule.get("nonResourceRules"):
         why = "at least one of resourceRules and nonResourceRules has to be non-empty"
         wrong.append(field.required(path, why))
     for at, resource in enumerate(rule.get("resourceRules") or ()):
-        where = f"{path}.resourceRules[{at}]"
-        for name, words in (("verbs", "verbs"), ("apiGroups", "api groups"), ("resources", "resources")):
-            if not resource.get(name):
-                wrong.append(field.required(f"{where}.{name}", f"resource rules must supply at least one {words[:-1]}"))
-        if not resource.get("namespaces") and not resource.get("clusterScope"):
-            why = "resource rules that are not cluster scoped must supply at least one namespace"
-            wrong.append(field.required(f"{where}.namespaces", why))
+        wrong += _resource_rule(resource, f"{path}.resourceRules[{at}]")
+    for at, urls in enumerate(rule.get("nonResourceRules") or ()):
+        where = f"{path}.nonResourceRules[{at}]"
+        wrong += _verbs(urls, where, _PATH_VERBS)
+        wrong += _listed(
+            urls, f"{where}.nonResourceURLs", ("nonResourceURLs must contain at least one value", "non-resource URLs")
+        )
+    return wrong
+
+
+_SUBJECTS = {"User": "user", "Group": "group", "ServiceAccount": "serviceAccount"}
+_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"]
+_PATH_VERBS = ["delete", "get", "head", "options", "patch", "post", "put"]
+
+
+def _subject(subject: Obj, path: str) -> Errors:
+    kind = subject.get("kind", "")
+    if kind not in _SUBJECTS:
+        return [field.not_supported(f"{path}.kind", kind, sorted(_SUBJECTS))]
+    wrong: Errors = []
+    for other, part in _SUBJECTS.items():
+        where, named = f"{path}.{part}", subject.get(part)
+        if other != kind:
+            if named is not None:
+                wrong.append(field.forbidden(where, f"{part} is forbidden when subject kind is not '{other}'"))
+            continue
+        if named is None:
+            wrong.append(field.required(where, f"{part} is required when subject kind is '{kind}'"))
+            continue
+        if not named.get("name"):
+            wrong.append(field.required(f"{where}.name", ""))
+        if kind == "ServiceAccount" and not named.get("namespace"):
+            wrong.append(field.required(f"{where}.namespace", "must specify namespace for service account"))
+    return wrong
+
+
+def _verbs(rule: Obj, path: str, known: list[str]) -> Errors:
+    verbs = rule.get("verbs") or []
+    where = f"{path}.verbs"
+    if not verbs:
+        return [field.required(where, "verbs must contain at least one value")]
+    if "*" in verbs and len(verbs) > 1:
+        return [field.invalid(where, verbs, "if '*' is present, must not specify other verbs")]
+    if "*" not in verbs and not set(verbs) <= set(known):
+        return [field.not_supported(where, verbs, known)]
+    return []
+
+
+def _listed(rule: Obj, path: str, words: tuple[str, str]) -> Errors:
+    """A list that must have something in it, and `*` alone. `words`: what is wrong with none; what its members are called."""
+    values = rule.get(path.rpartition(".")[2]) or []
+    if not values:
+        return [field.required(path, words[0])]
+    if "*" in values and len(values) > 1:
+        return [field.invalid(path, values, f"if '*' is present, must not specify other {words[1]}")]
+    return []
+
+
+def _resource_rule(rule: Obj, path: str) -> Errors:
+    wrong = _verbs(rule, path, _VERBS)
+    least = "resource rules must supply at least one"
+    wrong += _listed(rule, f"{path}.apiGroups", (f"{least} api group", "api groups"))
+    wrong += _listed(rule, f"{path}.resources", (f"{least} resource", "resources"))
+    if rule.get("namespaces") or not rule.get("clusterScope"):
+        none = "resource rules that are not cluster scoped must supply at least one namespace"
+        wrong += _listed(rule, f"{path}.namespaces", (none, "namespaces"))
     return wrong
 
 

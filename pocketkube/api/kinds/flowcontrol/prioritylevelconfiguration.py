@@ -7,6 +7,7 @@ from typing import Any
 
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
+from pocketkube.api.kinds.flowcontrol import _fixed
 from pocketkube.api.kinds.kind import STATUS, Kind
 from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
@@ -22,6 +23,9 @@ _COLUMNS = (
     columns.text("QueueLengthLimit", "How many requests wait in a queue."),
     columns.AGE,
 )
+
+
+_MOST_QUEUES = 10_000_000
 
 
 def _default(obj: Obj) -> None:
@@ -43,6 +47,11 @@ def _validate(obj: Obj) -> Errors:
     if kind not in ("Exempt", "Limited"):
         return [field.not_supported("spec.type", kind, ["Exempt", "Limited"])]
     wrong: Errors = []
+    name = obj["metadata"].get("name", "")
+    if (name == "exempt") != (kind == "Exempt"):
+        wrong.append(field.invalid("spec.type", kind, "type must be 'Exempt' if and only if name is 'exempt'"))
+    if name == "catch-all" and spec != _fixed.PRIORITY_LEVELS[name]:
+        wrong.append(field.invalid("spec", spec, f"spec of '{name}' must equal the fixed value"))
     if kind == "Exempt" and spec.get("limited") is not None:
         wrong.append(field.forbidden("spec.limited", "must be nil if the type is not Limited"))
     if kind == "Limited" and spec.get("exempt") is not None:
@@ -57,6 +66,10 @@ def _limited(limited: Obj, path: str) -> Errors:
     percent = limited.get("lendablePercent") or 0
     if not 0 <= percent <= 100:
         wrong.append(field.invalid(f"{path}.lendablePercent", percent, "must be between 0 and 100, inclusive"))
+    borrowing = limited.get("borrowingLimitPercent")
+    if borrowing is not None and borrowing < 0:
+        why = "if specified, must be a non-negative integer"
+        wrong.append(field.invalid(f"{path}.borrowingLimitPercent", borrowing, why))
     response = limited.get("limitResponse") or {}
     if response.get("type") not in ("Queue", "Reject"):
         return [*wrong, field.not_supported(f"{path}.limitResponse.type", response.get("type"), ["Queue", "Reject"])]
@@ -69,6 +82,9 @@ def _limited(limited: Obj, path: str) -> Errors:
         for name in ("queues", "handSize", "queueLengthLimit"):
             if queuing.get(name, 0) <= 0:
                 wrong.append(field.invalid(f"{where}.{name}", queuing.get(name), "must be positive"))
+        if queuing["queues"] > _MOST_QUEUES:
+            why = f"must not be greater than {_MOST_QUEUES}"
+            wrong.append(field.invalid(f"{where}.queues", queuing["queues"], why))
         if queuing["handSize"] > queuing["queues"]:
             why = f"should not be greater than queues ({queuing['queues']})"
             wrong.append(field.invalid(f"{where}.handSize", queuing["handSize"], why))
