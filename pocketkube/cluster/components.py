@@ -26,6 +26,7 @@ class Component:
     log: str = ""
     env: dict[str, str] = field(default_factory=dict)
     stop_seconds: float = 10
+    pid_files: tuple[Path, ...] = ()  # which it believes at its start, so stale ones must be gone by then
 
     @property
     def id(self) -> str:
@@ -69,17 +70,26 @@ def _python(module: str, flags: dict[str, str]) -> tuple[str, ...]:
 
 
 def _component(
-    name: str, node: str, argv: tuple[str, ...], *, suffix: str = "", netns: str = "", stop: float = 10
-) -> Component:
+    name: str, node: str, argv: tuple[str, ...], *, suffix: str = "", netns: str = "", stop: float = 10,
+    pid_files: tuple[Path, ...] = (),
+) -> Component:  # fmt: skip
     # compiled modules are kept with the clusters: the checkout may be read-only, and a start without them takes twice the time
     compiled = {"PYTHONPYCACHEPREFIX": str(home() / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
     env = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **compiled}
     log = f"{name}{suffix}.log"
-    return Component(name=name, node=node, argv=argv, netns=netns, log=log, env=env, stop_seconds=stop)
+    return Component(
+        name=name, node=node, argv=argv, netns=netns, log=log, env=env, stop_seconds=stop, pid_files=pid_files
+    )
 
 
 def _host_engine() -> Component:
-    return _component("engine", CONTROL_PLANE, ("dockerd", "-H", f"unix://{HOST_SOCKET}"), stop=30)
+    argv = ("dockerd", "-H", f"unix://{HOST_SOCKET}", "--live-restore")
+    return _component("engine", CONTROL_PLANE, argv, stop=30, pid_files=_pid_files(Path("/var/run/docker")))
+
+
+def _pid_files(state: Path) -> tuple[Path, ...]:
+    """An engine's own and that of its containerd. One that outlived a crash costs it 15 s, for it awaits that containerd."""
+    return state.with_name(f"{state.name}.pid"), state / "containerd" / "containerd.pid"
 
 
 def etcd_peer(spec: ClusterSpec, index: int) -> str:
@@ -225,7 +235,8 @@ def _worker(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> list[Component
     }
     made = [make("kubelet", _python("kubelet", _text(kubelet))), _proxy(layout, spec, node, suffix=suffix)]
     if node.own_engine:
-        made.insert(0, make("engine", _node_engine(layout, node), stop=30))
+        files = _pid_files(engine_state(layout, node))
+        made.insert(0, make("engine", _node_engine(layout, node), stop=30, pid_files=files))
     return made
 
 
@@ -265,7 +276,7 @@ def _node_engine(layout: Layout, node: NodeSpec) -> tuple[str, ...]:
     return (
         "dockerd", "--data-root", str(folder / "engine"), "--exec-root", str(engine_state(layout, node)),
         "--pidfile", f"{engine_state(layout, node)}.pid", "-H", f"unix://{node_socket(layout, node)}",
-        "--bridge", "none", "--iptables=false", "--ip-forward=true",
+        "--bridge", "none", "--iptables=false", "--ip-forward=true", "--live-restore",
         "--containerd-namespace", f"pk-{layout.name}-{node.name}",  # a containerd of the machine serves all engines on it
     )  # fmt: skip
 

@@ -22,6 +22,11 @@ def sockets(layout: Layout, spec: ClusterSpec) -> list[str]:
     return list(dict.fromkeys(node_socket(layout, node) for node in spec.nodes))
 
 
+def ours(spec: ClusterSpec) -> bool:
+    """Whether an engine is one of the cluster's processes, and stops with it."""
+    return spec.engine != "host" or any(n.own_engine for n in spec.nodes)
+
+
 def each(layout: Layout, spec: ClusterSpec, do: Callable[[str], None]) -> None:
     """`do(socket)` for every engine, all at once; the first failure is raised once the others have ended."""
     found = sockets(layout, spec)

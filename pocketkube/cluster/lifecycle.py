@@ -226,15 +226,11 @@ def dns_answers(spec: ClusterSpec) -> bool:
 def stop(layout: Layout, spec: ClusterSpec) -> None:
     """Stop every process and pod; all data stays."""
     found = processes.supervisor_of(layout.state)
-    keeps_engine = spec.engine == "host" and not any(n.own_engine for n in spec.nodes)
     if found:
-        if not keeps_engine:
-            _quiesce(layout)
-            engine.stop_pods(layout, spec)
         found.signal(signal.SIGTERM)
         if not found.wait(90):
             found.signal(signal.SIGKILL)
-    if keeps_engine and prepare.engine_answers(HOST_SOCKET):
+    if not engine.ours(spec) and prepare.engine_answers(HOST_SOCKET):
         engine.stop_pods(layout, spec)
 
 

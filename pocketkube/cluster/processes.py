@@ -87,6 +87,16 @@ def supervisor_of(path: Path) -> Identity | None:
     return identity if identity.alive() else None
 
 
+def remove_stale(pid_file: Path) -> None:
+    """Remove a pid file whose process has ended, be it not reaped yet."""
+    try:
+        pid = int(pid_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    if Identity.of(pid) is None:
+        pid_file.unlink(missing_ok=True)
+
+
 def port_holder(port: int) -> str:
     """Who listens on a TCP port of this machine: "nginx (pid 12)", "another program", or "" if nobody does."""
     inodes = _listeners(port)

@@ -19,10 +19,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketkube.cluster import processes
+from pocketkube.cluster import engine, processes
 from pocketkube.cluster.components import Component, components
 from pocketkube.cluster.layout import REPOSITORY, Layout
 from pocketkube.cluster.processes import Identity
@@ -55,10 +56,11 @@ class Kept:
 
 
 class Supervisor:
-    """The loop: one thread, one selector over pidfds and a signal pipe."""
+    """The loop: one thread, one selector over pidfds and a signal pipe. `end_pods` is called before the engines are stopped."""
 
-    def __init__(self, layout: Layout, wanted: list[Component]):
+    def __init__(self, layout: Layout, wanted: list[Component], *, end_pods: Callable[[], object] = lambda: None):
         self.layout = layout
+        self._end_pods = end_pods
         self.kept = [Kept(c) for c in wanted]
         self.guard: Identity | None = None
         self.stopping = False
@@ -124,6 +126,8 @@ class Supervisor:
 
     def _start(self, kept: Kept) -> None:
         component = kept.component
+        for path in component.pid_files:
+            processes.remove_stale(path)
         with open(self.layout.logs / component.log, "ab") as log:
             try:
                 child = subprocess.Popen(
@@ -204,6 +208,8 @@ class Supervisor:
             ("etcd",),
             ("engine",),
         ):
+            if names == ("engine",):
+                self._end_pods()  # nobody is left to start them again, and they would outlive their engine
             group = [k for k in self.kept if k.process and k.component.name in names]
             for kept in group:
                 assert kept.process
@@ -273,7 +279,8 @@ def main(argv: list[str]) -> int:
         print(f"no cluster.json in {root}", file=sys.stderr)
         return 1
     etcd = json.loads((root / "programs.json").read_text())["etcd"] if (root / "programs.json").exists() else "etcd"
-    return Supervisor(layout, components(layout, spec, etcd=etcd)).run()
+    end_pods = lambda: engine.stop_pods(layout, spec) if engine.ours(spec) else 0  # noqa: E731
+    return Supervisor(layout, components(layout, spec, etcd=etcd), end_pods=end_pods).run()
 
 
 if __name__ == "__main__":
