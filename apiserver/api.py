@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from apiserver.backends import Backends
 from apiserver.flowcontrol import InFlight, Turns
 from apiserver.interfaces import Authorizer
 from apiserver.metrics import Requests
@@ -30,6 +31,7 @@ class Api:
     options: Options
     kubelets: Kubelets
     turns: Turns | InFlight
+    backends: Backends = field(default_factory=Backends)
     tokens: TokenIssuer | None = None
     public_keys: tuple[bytes, ...] = ()  # PEM, of service-account tokens
     plain: Callable[..., Awaitable[None]] | None = None

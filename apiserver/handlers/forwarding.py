@@ -1,80 +1,107 @@
-"""Plain HTTP passed on to a kubelet or a pod and streamed back."""
+"""Requests passed on to a kubelet, a pod or an extension server, and their answers passed back piece by piece."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
 
-import httpx
-
-from apiserver.kubelets import CONNECT_SECONDS, Target
+from apiserver.api import Api
+from apiserver.backends import Answer, BackendError, Headers, Target
 from apiserver.request import Request
-from pocketkube.api.meta import errors
 
-_DROPPED = frozenset(
-    (b"host", b"authorization", b"connection", b"content-length", b"transfer-encoding", b"keep-alive", b"te", b"trailer",
-     b"upgrade", b"proxy-authorization", b"cookie")
+log = logging.getLogger(__name__)
+
+# What concerns one connection alone.
+HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer",
+     b"transfer-encoding", b"upgrade")
 )  # fmt: skip
-_KEPT_BACK = frozenset((b"connection", b"transfer-encoding", b"keep-alive", b"content-length", b"content-encoding"))
+# What is said to this server alone: who asks, and as whom.
+OURS = frozenset((b"host", b"authorization", b"expect", b"content-length"))
+_IMPERSONATE = b"impersonate-"
+_TOKEN = b"base64url.bearer.authorization.k8s.io."
 
 
-async def forward(
-    request: Request, target: Target, path: str, *, headers: list[tuple[bytes, bytes]] | None = None
-) -> httpx.Response:
-    """Send the request on and give the answer once its head is there: the caller reads it and closes it.
+def passed(request: Request, *, upgrade: bool = False) -> list[tuple[bytes, bytes]]:
+    """A request's headers as those behind us may see them, the client's address added. Bodies are framed by `forward`."""
+    dropped = OURS if upgrade else OURS | HOP | _named(request.header(b"connection"))
+    kept = []
+    known = b""
+    for name, value in request.headers:
+        if name == b"x-forwarded-for":
+            known = value if not known else known + b", " + value
+        elif name == b"sec-websocket-protocol":
+            kept.append((name, _without_token(value)))
+        elif name not in dropped and not name.startswith(_IMPERSONATE):
+            kept.append((name, value))
+    client = request.scope.get("client")
+    if client:
+        address = str(client[0]).encode()
+        kept.append((b"x-forwarded-for", known + b", " + address if known else address))
+    return kept
 
-    Raises ServiceUnavailable, 502 or 504 as a Status."""
-    client = httpx.AsyncClient(
-        verify=target.context or ssl.create_default_context(), timeout=httpx.Timeout(None, connect=CONNECT_SECONDS)
-    )
-    sent = headers if headers is not None else [(n, v) for n, v in request.headers if n not in _DROPPED]
+
+def _named(connection: bytes) -> frozenset[bytes]:
+    return frozenset(word.strip().lower() for word in connection.split(b",")) if connection else frozenset()
+
+
+def _without_token(protocols: bytes) -> bytes:
+    """Browsers hide a token among the protocols that they offer."""
+    if _TOKEN not in protocols:
+        return protocols
+    return b", ".join(word.strip() for word in protocols.split(b",") if not word.strip().startswith(_TOKEN))
+
+
+async def forward(api: Api, request: Request, target: Target, path: str, *, headers: Headers) -> Answer:
+    """Send the request on and give the answer once its head is there: the caller passes it back and closes it.
+
+    A client that leaves ends it all. Raises BackendError."""
     length = request.header(b"content-length")
-    if length:
-        sent = [*sent, (b"content-length", length)]
-    has_body = bool(length) or bool(request.header(b"transfer-encoding"))
-    made = client.build_request(
-        request.method, target.url(path), headers=sent, content=_body(request) if has_body else None
-    )
-    try:
-        answer = await client.send(made, stream=True)
-    except httpx.HTTPError as failure:
-        await client.aclose()
-        raise errors.ServiceUnavailable(
-            f"error trying to reach service: {failure or 'the connection failed'}"
-        ) from None
-    except BaseException:
-        await client.aclose()
-        raise
-    answer.extensions["pocketkube.client"] = client
-    return answer
+    chunked = bool(request.header(b"transfer-encoding"))
+    framing = [(b"transfer-encoding", b"chunked")] if chunked else [(b"content-length", length)] if length else []
+    body = _body(request) if chunked or length not in (b"", b"0") else None
+    leave = asyncio.current_task()
+    on_disconnect = request.scope.get("extensions", {}).get("pocketkube.disconnect")
+    if on_disconnect is not None and leave is not None:
+        on_disconnect(leave.cancel, stopping=False)
+    return await api.backends.send(target, request.method, path, headers=[*headers, *framing], body=body)
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:
+    """Raises BackendError where the client breaks off: what came of the body must not look like all of it."""
     while True:
         message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise BackendError("the client went away")
         if body := message.get("body"):
             yield body
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
+        if not message.get("more_body"):
             return
 
 
-async def close(answer: httpx.Response) -> None:
-    await answer.aclose()
-    await answer.extensions["pocketkube.client"].aclose()
+def returned(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers as the client gets them."""
+    found = list(headers)
+    named = _named(next((value for name, value in found if name == b"connection"), b""))
+    return [(n, v) for n, v in found if n not in HOP and n not in named and n != b"date"]
 
 
-async def stream(request: Request, answer: httpx.Response, *, content_type: bytes | None = None) -> None:
-    """Pass the answer back piece by piece as it comes."""
-    headers = [(n.lower(), v) for n, v in answer.headers.raw if n.lower() not in _KEPT_BACK]
-    if content_type is not None:
-        headers = [(n, v) for n, v in headers if n != b"content-type"] + [(b"content-type", content_type)]
-    if encoding := answer.headers.get("content-encoding"):
-        headers.append((b"content-encoding", encoding.encode()))
-    await request.send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+async def respond(request: Request, answer: Answer, *, headers: Headers | None = None, endless: bool = False) -> None:
+    """Pass the answer back as it comes. `endless`: it is a stream that ends when this server stops."""
+    extensions = request.scope.get("extensions", {})
+    on_disconnect = extensions.get("pocketkube.disconnect")
+    if on_disconnect is not None:
+        on_disconnect(answer.stop, stopping=endless)
+    shown = returned(answer.headers) if headers is None else headers
+    await request.send({"type": "http.response.start", "status": answer.status, "headers": shown})
     try:
-        async for piece in answer.aiter_raw():
+        async for piece in answer.pieces():
             await request.send({"type": "http.response.body", "body": piece, "more_body": True})
-    except httpx.HTTPError:
-        await request.send({"type": "http.response.body", "body": b""})
+    except BackendError as failure:
+        log.info("the answer to %s %s was cut off: %s", request.method, request.path, failure)
+        if "pocketkube.cut_off" not in extensions:
+            raise
+        extensions["pocketkube.cut_off"]()
         return
     await request.send({"type": "http.response.body", "body": b""})

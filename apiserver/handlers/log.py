@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import NoReturn
 
 from apiserver.api import Api
+from apiserver.backends import Answer, BackendError
 from apiserver.handlers import forwarding
 from apiserver.handlers.pods import container_of, node_of, pod_of
 from apiserver.kubelets import address
@@ -13,6 +14,8 @@ from apiserver.request import Request, Response
 from pocketkube.api.meta import errors, field
 
 _PASSED = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
+_HEADERS = [(b"content-type", b"text/plain"), (b"cache-control", b"no-cache, private")]
+_MOST_WORDS = 1 << 16  # bytes of a refusal
 
 
 async def handle(api: Api, request: Request, resource: Resource) -> Response | None:
@@ -24,21 +27,28 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response | N
     info = request.info
     query = {name: value for name, value in request.query.items() if name in _PASSED}
     path = address(("containerLogs", info.namespace, info.name, container), query)
-    answer = await forwarding.forward(request, node_of(api, pod), path, headers=[])
-    leave = asyncio.current_task()
-    on_disconnect = request.scope.get("extensions", {}).get("pocketkube.disconnect")
+    headers = [(b"x-forwarded-for", str(client[0]).encode())] if (client := request.scope.get("client")) else []
     try:
-        if answer.status_code != 200:
-            text = (await answer.aread()).decode(errors="replace").strip()
-            raise errors.StatusError(
-                text, code=answer.status_code, reason="NotFound" if answer.status_code == 404 else "BadRequest"
-            )
-        if on_disconnect is not None and leave is not None:
-            on_disconnect(leave.cancel)
-        await forwarding.stream(request, answer, content_type=b"text/plain")
+        answer = await forwarding.forward(api, request, node_of(api, pod), path, headers=headers)
+    except BackendError as failure:
+        raise errors.StatusError(f"Get {path}: {failure}", code=500, reason="") from None
+    try:
+        if answer.status != 200:
+            await _refuse(answer)
+        await forwarding.respond(request, answer, headers=_HEADERS, endless=request.flag("follow"))
     finally:
-        await forwarding.close(answer)
+        await answer.close()
     return None
+
+
+async def _refuse(answer: Answer) -> NoReturn:
+    """What the kubelet says, as a Status."""
+    try:
+        text = (await answer.read(_MOST_WORDS)).decode(errors="replace").strip()
+    except BackendError as failure:
+        text = str(failure)
+    reason = {404: "NotFound", 500: "InternalError"}.get(answer.status, "BadRequest")
+    raise errors.StatusError(text, code=answer.status, reason=reason)
 
 
 def _check(request: Request) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.api import Api
+from apiserver.backends import Target
 from apiserver.freshness import wait_for
-from apiserver.kubelets import Target
 from apiserver.registry.resource import Resource
 from apiserver.request import Request
 from pocketkube.api.meta import errors

@@ -135,6 +135,8 @@ class Exchange:
             return
         if not self.started:
             self._start(message["status"], message.get("headers", ()))
+        elif message["type"] == "http.response.start":
+            raise RuntimeError("the response has begun already")
         elif not self.complete:
             body, last = message.get("body", b""), not message.get("more_body", False)
             if len(body) > PIECE:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import urllib.parse
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
 from pocketkube.base.exchange import Exchange
+from pocketkube.base.sockets import probe_when_idle
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
     hijacked = False
     upgraded: bytearray | None = None  # what followed an upgrade request, until someone takes the connection over
     when_gone: Callable[[], None] | None = None
+    ends_early = False  # when_gone is for a server that stops, too
     blocked_since = 0.0  # when the client stopped reading what we write; 0: it reads
 
     def connection_made(self, transport: Any) -> None:
@@ -52,8 +53,9 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.extensions: dict[str, Any] = {
             "pocketkube.tls": {"peer_certificate": tls.getpeercert(binary_form=True) if tls is not None else None},
             "pocketkube.disconnect": self.on_disconnect,
+            "pocketkube.cut_off": self.cut_off,
         }
-        _probe_when_idle(transport.get_extra_info("socket"))
+        probe_when_idle(transport.get_extra_info("socket"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections.discard(self)
@@ -66,11 +68,19 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.waiting.clear()
         self._tell_gone()
 
-    def on_disconnect(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called, once, if the client leaves or the server stops before the current response is complete."""
-        self.when_gone = callback
-        if self.exchange is not None and (self.exchange.gone or self.exchange.stopping):
+    def on_disconnect(self, callback: Callable[[], None], *, stopping: bool = True) -> None:
+        """Have `callback` called, once, if the client leaves before the current response is complete; with `stopping`
+        also if the server stops. It takes the place of the one before."""
+        self.when_gone, self.ends_early = callback, stopping
+        exchange = self.exchange
+        if exchange is not None and (exchange.gone or (stopping and exchange.stopping)):
             self._tell_gone()
+
+    def cut_off(self) -> None:
+        """End the connection in the middle of the current response: its client must not take it for a whole one."""
+        if self.exchange is not None:
+            self.exchange.gone = True
+        self.transport.abort()
 
     def _tell_gone(self) -> None:
         callback, self.when_gone = self.when_gone, None
@@ -191,9 +201,9 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         exchange.started = exchange.complete = True
         self.when_gone = None
         self.hijacked = True
-        self.connections.discard(self)
+        self.blocked_since = 0.0
         reader = asyncio.StreamReader(limit=STREAM_LIMIT, loop=self.loop)
-        stream = asyncio.StreamReaderProtocol(reader, loop=self.loop)
+        stream = _Hijacked(reader, loop=self.loop, lost=lambda: self.connections.discard(self))
         self.transport.set_protocol(stream)
         stream.connection_made(self.transport)
         if self.flow.write_paused:
@@ -209,7 +219,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
     # What the server asks
 
     def shutdown(self) -> None:
-        """Close if idle; otherwise let the response end, and tell a streamed one to."""
+        """Close if idle or given away; otherwise let the response end, and tell a streamed one to."""
         exchange = self.exchange
         if exchange is None or exchange.complete:
             self.transport.close()
@@ -217,11 +227,12 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         exchange.keep_alive = False
         exchange.stopping = True
         exchange.wake()
-        self._tell_gone()
+        if self.ends_early:
+            self._tell_gone()
 
     def close_if_idle(self, since: float) -> None:
         """Close if no request has been there since that moment of the loop's time."""
-        if (self.exchange is None or self.exchange.complete) and self.idle_since < since:
+        if (self.exchange is None or self.exchange.complete) and self.idle_since < since and not self.hijacked:
             self.transport.close()
 
     def abort_if_stalled(self, since: float) -> None:
@@ -238,14 +249,13 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.flow.resume_writing()
 
 
-def _probe_when_idle(sock: socket.socket | None) -> None:
-    """TCP keep-alive: a peer that vanished without a word is found within about a minute."""
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    for level, option, value in (
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    ):
-        sock.setsockopt(level, option, value)
+class _Hijacked(asyncio.StreamReaderProtocol):
+    """A connection that was given away: who got it reads and writes a stream, and the server still knows of it."""
+
+    def __init__(self, reader: asyncio.StreamReader, *, loop: asyncio.AbstractEventLoop, lost: Callable[[], None]):
+        super().__init__(reader, loop=loop)
+        self._lost = lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost()
+        super().connection_lost(exc)

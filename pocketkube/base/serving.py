@@ -37,10 +37,11 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; `on_ready` is called once connections are accepted. Raises OSError if it cannot listen.
 
-    Then: no new connections, idle ones closed, streams told to end, and what runs on after `shutdown_seconds` cancelled.
+    Then: no new connections, idle and upgraded ones closed, streams told to end, and what runs on after `shutdown_seconds` cancelled.
     A scope's "extensions" hold:
       pocketkube.tls         {"peer_certificate": the verified client certificate as DER, or None}
-      pocketkube.disconnect  on_disconnect(callback): for streams, called if the client leaves or the server stops
+      pocketkube.disconnect  on_disconnect(callback, *, stopping=True): called if the client leaves, or the server stops
+      pocketkube.cut_off     cut_off(): ends the connection, for a response that cannot be completed
       pocketkube.upgrade     for requests with `Connection: Upgrade`: async hijack(head: bytes) -> (reader, writer)
     """
     config = Config(

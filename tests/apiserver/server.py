@@ -151,7 +151,7 @@ class Client:
     async def watch(self, path: str, **headers: str) -> AsyncIterator[Stream]:
         stream = Stream()
         scope = self._scope("GET", path, headers, 0)
-        scope["extensions"]["pocketkube.disconnect"] = stream.disconnected.append
+        scope["extensions"]["pocketkube.disconnect"] = lambda call, *, stopping=True: stream.disconnected.append(call)
 
         async def receive() -> Any:
             await asyncio.Event().wait()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from apiserver.app import own_address
 from pocketkube.base import serving, tasks, tls
 from tests.apiserver.server import WAIT_SECONDS, Client, pod, running
 from tests.certificates import Pki
@@ -41,7 +42,7 @@ class Peer:
 async def peer(pki: Pki | None = None) -> AsyncIterator[Peer]:
     made = Peer()
     context = tls.server_context(pki.server, pki.server_key, pki.ca) if pki else None
-    server = await asyncio.start_server(made.handle, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(made.handle, "0.0.0.0", 0, ssl=context)
     made.port = server.sockets[0].getsockname()[1]
     async with server:
         yield made
@@ -121,7 +122,8 @@ async def test_a_dead_kubelet(client: Client, kubelet: Peer) -> None:
     patch = {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": free_port()}}}}
     await client.ok("PATCH", "/api/v1/nodes/n1/status", patch, media=STRATEGIC)
     answer = await client("GET", f"{PODS}/p/log")
-    assert (answer.status, answer.json()["kind"]) == (503, "Status")
+    assert (answer.status, answer.json()["kind"]) == (500, "Status")
+    assert "dial tcp 127.0.0.1" in answer.message
 
 
 async def test_exec_becomes_a_pipe(client: Client, kubelet: Peer) -> None:
@@ -160,7 +162,10 @@ async def test_pod_proxy(client: Client, kubelet: Peer) -> None:
             :-1
         ]
         await client.ok(
-            "PATCH", f"{PODS}/p/status", {"status": {"podIP": "127.0.0.1", "phase": "Running"}}, media=STRATEGIC
+            "PATCH",
+            f"{PODS}/p/status",
+            {"status": {"podIP": own_address("0.0.0.0"), "phase": "Running"}},
+            media=STRATEGIC,
         )
         prefix = f"{PODS}/http:p:{web.port}/proxy"
         answer = await client("GET", f"{prefix}/some/path?a=b")
