@@ -125,7 +125,7 @@ class _Replacement:
 
     async def _commit(self, request: AdmissionRequest, new: Obj, stored: Obj, entry: Entry, live: bool) -> Written:
         registry, resource, writer = self._registry, self._resource, self._writer
-        validate(resource, new, resource.obj(entry), self._subresource)
+        validate(resource, new, resource.obj(entry), self._subresource, warnings=writer.warnings)
         if resource.kind.warnings is not None and not self._subresource:
             writer.warnings += resource.kind.warnings(new)
         await registry.admission.validate(request)
@@ -156,12 +156,12 @@ class _Replacement:
         return Written(obj, orjson.dumps(obj))
 
 
-def validate(resource: Resource, new: Obj, old: Obj, subresource: str) -> None:
+def validate(resource: Resource, new: Obj, old: Obj, subresource: str, *, warnings: list[str]) -> None:
     """Raises Invalid with everything that is wrong with the new form of an object."""
     kind = resource.kind
     found = metadata.validate_update(new, old)
     if kind.custom:
-        found += kind.schema.validate(new)
+        found += kind.schema.validate(new, old=old, warnings=warnings)
     if subresource:
         found += resource.strategy.validate(subresource, new, old)
     check = {"": kind.validate_update, "scale": kind.validate_update, "status": kind.validate_status}.get(subresource)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from pocketkube.api.cel import literals
+from pocketkube.api.cel import literals, syntax
 
 __all__ = ["CompileError", "EvaluationError", "Program", "compile_expression"]
 
@@ -36,6 +36,10 @@ class Program:
         self.source = source
         self._compiled = compiled
         self._environment = environment
+
+    def tree(self) -> syntax.Node:
+        """What it was compiled to."""
+        return syntax.tree(self._compiled.serialize())
 
     def run(self, variables: Mapping[str, Any]) -> Any:
         """The plain value: None, bool, int, float, str, bytes, datetime, list, dict. Raises EvaluationError.
@@ -68,11 +72,17 @@ def compile_expression(source: str, variables: tuple[str, ...] = POLICY) -> Prog
 @lru_cache(maxsize=16)
 def _environment(variables: tuple[str, ...]) -> Any:
     from cel_expr_python import cel
+
+    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN), extensions=extensions())
+
+
+def extensions() -> list[Any]:
+    """What every environment has beyond the bare language."""
     from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
 
     from pocketkube.api.cel.library import extension
 
-    extensions = [
+    return [
         ext_bindings.ExtBindings(),
         ext_optional.ExtOptional(),
         ext_strings.ExtStrings(),
@@ -80,7 +90,6 @@ def _environment(variables: tuple[str, ...]) -> Any:
         ext_encoders.ExtEncoders(),
         extension(),
     ]
-    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN), extensions=extensions)
 
 
 def _words(text: str) -> str:

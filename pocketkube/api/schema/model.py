@@ -41,6 +41,7 @@ class Schema:
 
     __slots__ = (
         "_raw",
+        "check",
         "custom",
         "default_value",
         "definition",
@@ -63,6 +64,7 @@ class Schema:
         "read",
         "required",
         "retain_keys",
+        "rules",
         "type",
     )  # fmt: skip
 
@@ -89,6 +91,8 @@ class Schema:
     definition: Schema | None  # that this refers to, with merge rules of its own
     plain: object  # a value of exactly this Python type needs no further check
     read: Callable[[Schema, Any, Path, Report], Any]
+    check: Callable[[Any, str, list[FieldError], Any], None]  # of custom schemas: (value, path, errors, old value)
+    rules: Callable[[Any, Any, list[str] | None], list[FieldError]] | None  # (object, old object, warnings)
 
     def __init__(self, name: str, raw: Obj | None = None, *, definition: Schema | None = None, custom: bool = False):
         self.name = name
@@ -122,6 +126,10 @@ class Schema:
             from pocketkube.api.schema import default
 
             self.has_defaults = default.found_in(self)
+        elif attribute in ("check", "rules"):
+            from pocketkube.api.schema import validate
+
+            validate.fill(self)
         else:
             compiling.head(self)
         return object.__getattribute__(self, attribute)
@@ -145,11 +153,13 @@ class Schema:
 
         return decode.decode(self, obj, mode=mode)
 
-    def validate(self, obj: Obj, *, path: str = "") -> list[FieldError]:
-        """Every violation of a custom resource's schema."""
+    def validate(
+        self, obj: Obj, *, path: str = "", old: Any = MISSING, warnings: list[str] | None = None
+    ) -> list[FieldError]:
+        """Every violation of a custom resource's schema that is not there unchanged in `old`."""
         from pocketkube.api.schema import validate
 
-        return validate.validate(self, obj, path=path)
+        return validate.validate(self, obj, path=path, old=old, warnings=warnings)
 
     def default(self, obj: Any) -> None:
         """Fill in the schema's defaults, in place."""

@@ -5,7 +5,7 @@ A schema is compiled once into a short list of checks; a check takes a value and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -13,36 +13,64 @@ import orjson
 from pocketkube.api.meta import field
 from pocketkube.api.meta.field import FieldError
 from pocketkube.api.schema import formats
-from pocketkube.api.schema.model import Schema
+from pocketkube.api.schema.model import MISSING, Schema
 
 Obj = dict[str, Any]
 Errors = list[FieldError]
-Check = Callable[[Any, str, Errors], None]
+Check = Callable[[Any, str, Errors, Any], None]  # (value, its path, errors to add to, what it was or MISSING)
 
 ROOT = "<nil>"  # what upstream names a failure of the whole object
 
 
-def validate(schema: Schema, obj: Any, *, path: str = "") -> Errors:
-    """Every violation, in the schema's order. Built-in kinds are validated by their own functions, not by this."""
+def validate(
+    schema: Schema, obj: Any, *, path: str = "", old: Any = MISSING, warnings: list[str] | None = None
+) -> Errors:
+    """Every violation, in the schema's order. Built-in kinds are validated by their own functions, not by this.
+
+    What is as it was in `old` may stay as wrong as it was; rules that it breaks are told as `warnings`."""
     if not schema.custom:
         return []
     found: Errors = []
-    compiled(schema)(obj, path, found)
+    schema.check(obj, path, found, old)
+    if schema.rules is not None:
+        found += _BLOCKED if any(error.reason in _BLOCKING for error in found) else schema.rules(obj, old, warnings)
     return found
 
 
-_CHECKS: dict[int, tuple[Obj, Check]] = {}
+# After these an object is not what its rules expect.
+_BLOCKING = frozenset(("FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"))
+_BLOCKED = [
+    field.invalid(
+        ROOT,
+        None,
+        "some validation rules were not checked because the object was invalid; "
+        "correct the existing errors to complete validation",
+    )
+]
 
 
-def compiled(schema: Schema) -> Check:
-    """The schema's check; kept as long as its raw form lives, which the entry holds."""
+def fill(schema: Schema) -> None:
+    """The slots `check` and `rules` of a schema."""
     raw = schema.raw
-    entry = _CHECKS.get(id(raw))
-    if entry is None or entry[0] is not raw:
-        if len(_CHECKS) > 4096:
-            _CHECKS.clear()
-        entry = _CHECKS[id(raw)] = (raw, build(raw, embedded=schema.embedded))
-    return entry[1]
+    schema.check = build(raw, embedded=schema.embedded)
+    schema.rules = _rules(raw)
+
+
+def _rules(raw: Obj) -> Callable[[Any, Any, list[str] | None], Errors] | None:
+    if not mentions_rules(raw):
+        return None
+    from pocketkube.api.schema import rules
+
+    node = rules.Node(raw)
+    return lambda obj, old, warnings: rules.check(node, obj, old, warnings)
+
+
+def mentions_rules(raw: Obj) -> bool:
+    """Whether there are rules in or below a schema."""
+    if raw.get("x-kubernetes-validations"):
+        return True
+    below = [*(raw.get("properties") or {}).values(), raw.get("items"), raw.get("additionalProperties")]
+    return any(mentions_rules(child) for child in below if isinstance(child, dict))
 
 
 def build(raw: Obj, *, embedded: bool = False) -> Check:
@@ -58,14 +86,16 @@ def build(raw: Obj, *, embedded: bool = False) -> Check:
     ]
     nullable = bool(raw.get("nullable"))
 
-    def run(value: Any, path: str, found: Errors) -> None:
+    def run(value: Any, path: str, found: Errors, old: Any) -> None:
         if value is None and nullable:
             return
         before = len(found)
         for check in checks:
-            check(value, path, found)
+            check(value, path, found, old)
             if check is checks[0] and len(found) > before and _is_type_check(check):
-                return  # of the wrong type altogether: nothing else about it makes sense
+                break  # of the wrong type altogether: nothing else about it makes sense
+        if len(found) > before and old is not MISSING and plain(old) == plain(value):
+            del found[before:]
 
     return run
 
@@ -106,7 +136,7 @@ def _types(raw: Obj) -> Iterable[Check]:
     if not wanted and not either:
         return
 
-    def of_type(value: Any, path: str, found: Errors) -> None:
+    def of_type(value: Any, path: str, found: Errors, old: Any) -> None:
         if either:
             if not _is_type(value, "integer") and not isinstance(value, str):
                 found.append(_wrong_type(path, value, "integer,string"))
@@ -126,7 +156,7 @@ def _values(raw: Obj) -> Iterable[Check]:
         return
     shown = [v if isinstance(v, str) else orjson.dumps(v).decode() for v in allowed]
 
-    def enum(value: Any, path: str, found: Errors) -> None:
+    def enum(value: Any, path: str, found: Errors, old: Any) -> None:
         if not any(type(value) is type(a) and value == a for a in allowed):
             found.append(field.not_supported(path or ROOT, value, shown))
 
@@ -144,7 +174,7 @@ def _strings(raw: Obj) -> Iterable[Check]:
 
 
 def _length(least: int | None, most: int | None) -> Check:
-    def length(value: Any, path: str, found: Errors) -> None:
+    def length(value: Any, path: str, found: Errors, old: Any) -> None:
         if not isinstance(value, str):
             return
         if most is not None and len(value) > most:
@@ -158,12 +188,14 @@ def _length(least: int | None, most: int | None) -> Check:
 def _pattern(pattern: str) -> Check:
     import re2  # linear time: a pattern comes from whoever may write a CRD
 
+    quiet = re2.Options()
+    quiet.log_errors = False
     try:
-        expression = re2.compile(pattern)
+        expression = re2.compile(pattern, quiet)
     except re2.error:
-        return lambda value, path, found: None
+        return lambda value, path, found, old: None
 
-    def matches(value: Any, path: str, found: Errors) -> None:
+    def matches(value: Any, path: str, found: Errors, old: Any) -> None:
         if isinstance(value, str) and expression.search(value) is None:
             found.append(_invalid(path, value, f"should match '{pattern}'"))
 
@@ -171,7 +203,7 @@ def _pattern(pattern: str) -> Check:
 
 
 def _format(check: Callable[[str], bool], name: str) -> Check:
-    def format(value: Any, path: str, found: Errors) -> None:
+    def format(value: Any, path: str, found: Errors, old: Any) -> None:
         if isinstance(value, str) and not check(value):
             words = f'{path} in body must be of type {name}: "{value}"'.lstrip()
             found.append(field.type_invalid(path or ROOT, value, words))
@@ -196,7 +228,7 @@ def _numbers(raw: Obj) -> Iterable[Check]:
     if span is not None:
         bounds.append((lambda v: not span[0] <= v <= span[1], f"must be of type {raw['format']}"))
 
-    def within(value: Any, path: str, found: Errors) -> None:
+    def within(value: Any, path: str, found: Errors, old: Any) -> None:
         if isinstance(value, int | float) and not isinstance(value, bool):
             found.extend(_invalid(path, value, words) for fails, words in bounds if fails(value))
 
@@ -225,7 +257,7 @@ def _arrays(raw: Obj) -> Iterable[Check]:
         return
     defaults = {k: p["default"] for k, p in (raw.get("items") or {}).get("properties", {}).items() if "default" in p}
 
-    def array(value: Any, path: str, found: Errors) -> None:
+    def array(value: Any, path: str, found: Errors, old: Any) -> None:
         if not isinstance(value, list):
             return
         if most is not None and len(value) > most:
@@ -233,8 +265,14 @@ def _arrays(raw: Obj) -> Iterable[Check]:
         if least is not None and len(value) < least:
             found.append(_invalid(path, len(value), f"should have at least {least} items"))
         if items is not None:
+            olds = by_keys(old, keys) if keys and isinstance(old, list) else {}
             for index, item in enumerate(value):
-                items(item, f"{path}[{index}]", found)
+                items(
+                    item,
+                    f"{path}[{index}]",
+                    found,
+                    olds.get(identity(item, keys), MISSING) if keys and olds else MISSING,
+                )
         if unique or keys:
             _distinct(value, path, keys, defaults, found)
 
@@ -255,6 +293,20 @@ def _distinct(value: list[Any], path: str, keys: list[str] | None, defaults: Obj
         seen.add(identity)
 
 
+def plain(value: Any) -> bytes:
+    """A value as one comparable text: True is not 1 here."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def identity(item: Any, keys: Sequence[str]) -> bytes:
+    """By what an item of a list of type map is told apart."""
+    return plain([item.get(key) for key in keys]) if isinstance(item, dict) else b""
+
+
+def by_keys(items: list[Any], keys: Sequence[str]) -> dict[bytes, Any]:
+    return {identity(item, keys): item for item in items if isinstance(item, dict)}
+
+
 def _embedded(raw: Obj) -> bool:
     return bool(raw.get("x-kubernetes-embedded-resource"))
 
@@ -272,7 +324,7 @@ def _objects(raw: Obj, embedded: bool) -> Iterable[Check]:
     if not required and least is None and most is None and not properties and others is None and not embedded:
         return
 
-    def fields(value: Any, path: str, found: Errors) -> None:
+    def fields(value: Any, path: str, found: Errors, old: Any) -> None:
         if not isinstance(value, dict):
             return
         if embedded:
@@ -284,10 +336,11 @@ def _objects(raw: Obj, embedded: bool) -> Iterable[Check]:
         for name in required:
             if name not in value:
                 found.append(field.required(field.child(path, name)))
+        olds = old if isinstance(old, dict) else {}
         for name, item in value.items():
             check = properties.get(name) or others
             if check is not None:
-                check(item, field.child(path, name), found)
+                check(item, field.child(path, name), found, olds.get(name, MISSING))
 
     yield fields
 
@@ -302,21 +355,21 @@ def _identified(value: Obj, path: str, found: Errors) -> None:
 def _logic(raw: Obj) -> Iterable[Check]:
     if raw.get("allOf"):
         parts = [build(part) for part in raw["allOf"]]
-        yield lambda value, path, found: _all_of(parts, value, path, found)
+        yield lambda value, path, found, old: _all_of(parts, value, path, found)
     if raw.get("anyOf"):
         choices = [build(part) for part in raw["anyOf"]]
-        yield lambda value, path, found: _any_of(choices, value, path, found)
+        yield lambda value, path, found, old: _any_of(choices, value, path, found)
     if raw.get("oneOf"):
         exact = [build(part) for part in raw["oneOf"]]
-        yield lambda value, path, found: _one_of(exact, value, path, found)
+        yield lambda value, path, found, old: _one_of(exact, value, path, found)
     if raw.get("not"):
         never = build(raw["not"])
-        yield lambda value, path, found: _none_of(never, value, path, found)
+        yield lambda value, path, found, old: _none_of(never, value, path, found)
 
 
 def _fails(check: Check, value: Any, path: str) -> Errors:
     found: Errors = []
-    check(value, path, found)
+    check(value, path, found, MISSING)
     return found
 
 

@@ -1,194 +1,200 @@
-"""The rules that make a CRD's schema structural: every value has one known shape, so that it can be pruned and defaulted."""
+"""The rules that make a CRD's schema structural: every value has one known shape, so that it can be pruned and defaulted.
+
+Shapes are stated outside of allOf, anyOf, oneOf and not; inside, values that are specified outside are only narrowed.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from typing import Any
 
+from pocketkube.api.kinds.apiextensions.customresourcedefinition import extensions
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.meta import field
+from pocketkube.api.meta.field import FieldError
 
 Obj = dict[str, Any]
 
 _TYPES = ["array", "boolean", "integer", "number", "object", "string"]
-_UNSUPPORTED = ("$ref", "definitions", "dependencies", "id", "patternProperties", "additionalItems")
+_UNSUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
 _JUNCTORS = ("allOf", "anyOf", "oneOf")
-_NOT_IN_JUNCTORS = ("additionalProperties", "default", "description", "nullable", "title", "type")
-_LIST_TYPES = ["atomic", "map", "set"]
-_MAP_TYPES = ["atomic", "granular"]
-_EXTENSIONS = (
-    "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string",
-    "x-kubernetes-list-type", "x-kubernetes-map-type",
-)  # fmt: skip
-_STRUCTURAL = "must be empty to be structural"
+_INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
+# What may not be said inside a junctor, and in which words.
+_OUTSIDE = {
+    "type": "empty", "additionalProperties": "undefined", "default": "undefined", "title": "empty", "description": "empty",
+    "nullable": "false", "x-kubernetes-preserve-unknown-fields": "false", "x-kubernetes-embedded-resource": "false",
+    "x-kubernetes-int-or-string": "false", "x-kubernetes-list-map-keys": "empty", "x-kubernetes-list-type": "undefined",
+    "x-kubernetes-map-type": "undefined", "x-kubernetes-validations": "empty",
+}  # fmt: skip
+_EMPTY = {
+    "root": "must not be empty at the root",
+    "item": "must not be empty for specified array items",
+    "field": "must not be empty for specified object fields",
+}
 
 
 def root(schema: Obj, path: str) -> Errors:
-    """The schema of a whole custom resource."""
-    kind = schema.get("type")
-    if not kind:
-        return [field.required(f"{path}.type", "must not be empty at the root")]
-    if kind != "object":
-        return [field.invalid(f"{path}.type", kind, "must be object at the root")]
-    wrong = _value(schema, path, "")
-    return wrong + _metadata((schema.get("properties") or {}).get("metadata") or {}, f"{path}.properties[metadata]")
-
-
-def _metadata(schema: Obj, path: str) -> Errors:
-    """Of metadata only name and generateName may be restricted."""
+    """Everything wrong with the schema of a whole custom resource."""
     wrong: Errors = []
-    if schema.get("type") not in (None, "object"):
-        wrong.append(field.invalid(f"{path}.type", schema["type"], "must be object"))
-    allowed = ("name", "generateName")
-    if set(schema.get("properties") or ()) - set(allowed) or set(schema) - {"type", "description", "properties"}:
-        why = "must not specify anything other than name and generateName, but metadata is implicitly specified"
-        wrong.append(field.forbidden(path, why))
-    return wrong
+    if schema.get("nullable"):
+        wrong.append(field.forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
+    wrong += _value(schema, path, "root")
+    return wrong + list(_complete(schema, schema, path, path))
 
 
-def _value(schema: Obj, path: str, empty: str) -> Errors:
-    """A schema where a value stands; `empty` says why a missing type is wrong."""
-    wrong = _common(schema, path)
+def _value(schema: Obj, path: str, level: str) -> Errors:
+    """A schema where a value stands: at the root, as an item or as a field."""
+    wrong = [*_supported(schema, path), *_typed(schema, path, level), *extensions.found(schema, path)]
+    if schema.get("x-kubernetes-embedded-resource") or level == "root":
+        wrong += _identity(schema, path, level)
+    return wrong + _children(schema, path, level) + list(_junctors(schema, path))
+
+
+def _supported(schema: Obj, path: str) -> Iterator[FieldError]:
     kind = schema.get("type")
-    int_or_string, preserve = (schema.get(f"x-kubernetes-{x}") for x in ("int-or-string", "preserve-unknown-fields"))
-    if not kind and not int_or_string and not preserve and empty:
-        wrong.append(field.required(f"{path}.type", empty))
-    if kind and int_or_string:
-        why = "must be empty if x-kubernetes-int-or-string is true"
-        wrong.append(field.invalid(f"{path}.type", kind, why))
-    if kind == "array" and schema.get("items") is None:
-        wrong.append(field.required(f"{path}.items", "must be specified"))
-    if schema.get("x-kubernetes-embedded-resource"):
-        wrong += _embedded(schema, path)
-    wrong += _lists_and_maps(schema, path)
-    return wrong + _children(schema, path) + _junctors(schema, path)
-
-
-def _common(schema: Obj, path: str) -> Errors:
-    wrong: Errors = []
-    kind = schema.get("type")
-    if kind and kind not in _TYPES:
-        wrong.append(field.not_supported(f"{path}.type", kind, _TYPES))
-    wrong += [
-        field.forbidden(f"{path}.{name}", f"{name} is not supported") for name in _UNSUPPORTED if schema.get(name)
-    ]
+    if kind == "null":
+        yield field.forbidden(f"{path}.type", "type cannot be set to null, use nullable as an alternative")
+    elif kind and kind not in _TYPES:
+        yield field.not_supported(f"{path}.type", kind, _TYPES)
+    for name in _UNSUPPORTED:
+        if schema.get(name):
+            yield field.forbidden(f"{path}.{name}", f"{name} is not supported")
     if schema.get("uniqueItems"):
         why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
-        wrong.append(field.forbidden(f"{path}.uniqueItems", why))
-    additional = schema.get("additionalProperties")
-    if additional is False:
-        wrong.append(field.forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false"))
-    elif additional is not None and schema.get("properties"):
-        why = "additionalProperties and properties are mutual exclusive"
-        wrong.append(field.forbidden(f"{path}.additionalProperties", why))
-    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
-        why = "must be true or undefined"
-        wrong.append(field.invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, why))
+        yield field.forbidden(f"{path}.uniqueItems", why)
     if pattern := schema.get("pattern"):
-        wrong += _pattern(pattern, f"{path}.pattern")
-    return wrong
+        yield from _pattern(pattern, f"{path}.pattern")
 
 
-def _pattern(pattern: str, path: str) -> Errors:
+def _pattern(pattern: str, path: str) -> Iterator[FieldError]:
+    import re2
+
+    quiet = re2.Options()
+    quiet.log_errors = False
     try:
-        re.compile(pattern)
-    except re.error as error:
-        return [field.invalid(path, pattern, f"must be a valid regular expression, but isn't: {error}")]
-    return []
+        re2.compile(pattern, quiet)
+    except re2.error as error:
+        why = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        yield field.invalid(
+            path, pattern, f"must be a valid regular expression, but isn't: error parsing regexp: {why}"
+        )
 
 
-def _embedded(schema: Obj, path: str) -> Errors:
-    wrong: Errors = []
-    if schema.get("type") != "object":
+def _typed(schema: Obj, path: str, level: str) -> Iterator[FieldError]:
+    kind = schema.get("type")
+    either, open_ended = (schema.get(f"x-kubernetes-{x}") for x in ("int-or-string", "preserve-unknown-fields"))
+    embedded = schema.get("x-kubernetes-embedded-resource")
+    if embedded and kind != "object":
         why = "must be object if x-kubernetes-embedded-resource is true"
-        wrong.append(field.invalid(f"{path}.type", schema.get("type", ""), why))
-    if not schema.get("properties") and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        yield field.invalid(f"{path}.type", kind, why) if kind else field.required(f"{path}.type", why)
+    elif not kind and not either and not (open_ended and level != "root"):
+        yield field.required(f"{path}.type", _EMPTY[level])
+    if kind and either:
+        yield field.invalid(f"{path}.type", kind, "must be empty if x-kubernetes-int-or-string is true")
+    if level == "root" and kind and kind != "object":
+        yield field.invalid(f"{path}.type", kind, "must be object at the root")
+    if kind == "array" and schema.get("items") is None:
+        yield field.required(f"{path}.items", "must be specified")
+    if embedded and not schema.get("properties") and not open_ended:
         why = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields"
-        wrong.append(field.required(f"{path}.properties", why))
-    return wrong
+        yield field.required(f"{path}.properties", why)
 
 
-def _lists_and_maps(schema: Obj, path: str) -> Errors:
+def _identity(schema: Obj, path: str, level: str) -> Errors:
+    """kind, apiVersion and metadata of a whole object; of metadata only the names may be restricted."""
     wrong: Errors = []
-    list_type, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys")
-    if list_type is not None:
-        where = f"{path}.x-kubernetes-list-type"
-        if list_type not in _LIST_TYPES:
-            wrong.append(field.not_supported(where, list_type, _LIST_TYPES))
-        if schema.get("type") != "array":
-            why = "must be array if x-kubernetes-list-type is specified"
-            wrong.append(field.invalid(f"{path}.type", schema.get("type", ""), why))
-    if list_type == "map":
-        wrong += _map_keys(schema, keys or [], path)
-    elif keys:
-        why = "must be map if x-kubernetes-list-map-keys is non-empty"
-        wrong.append(field.invalid(f"{path}.x-kubernetes-list-type", list_type, why))
-    if (map_type := schema.get("x-kubernetes-map-type")) is not None:
-        if map_type not in _MAP_TYPES:
-            wrong.append(field.not_supported(f"{path}.x-kubernetes-map-type", map_type, _MAP_TYPES))
-        if schema.get("type") != "object":
-            why = "must be object if x-kubernetes-map-type is specified"
-            wrong.append(field.invalid(f"{path}.type", schema.get("type", ""), why))
+    properties = schema.get("properties") or {}
+    for name, kind in (("kind", "string"), ("apiVersion", "string"), ("metadata", "object")):
+        found = properties.get(name)
+        if found is not None and found.get("type") != kind:
+            wrong.append(field.invalid(f"{path}.properties[{name}].type", found.get("type", ""), f"must be {kind}"))
+    metadata = properties.get("metadata") if level == "root" else None
+    if metadata is not None:
+        named = set(metadata.get("properties") or ()) <= {"name", "generateName"}
+        if not named or set(metadata) - {"type", "properties", "default", "description", "title"}:
+            why = "must not specify anything other than name and generateName, but metadata is implicitly specified"
+            wrong.append(field.forbidden(f"{path}.properties[metadata]", why))
     return wrong
 
 
-def _map_keys(schema: Obj, keys: list[str], path: str) -> Errors:
-    where = f"{path}.x-kubernetes-list-map-keys"
-    if not keys:
-        return [field.required(where, "must not be empty if x-kubernetes-list-type is map")]
-    items = schema.get("items") or {}
-    properties, required = items.get("properties") or {}, items.get("required") or ()
-    wrong: Errors = []
-    for at, key in enumerate(keys):
-        found = properties.get(key)
-        if found is None:
-            why = "entries must all be names of item properties"
-            wrong.append(field.invalid(f"{where}[{at}]", key, why))
-        elif "default" not in found and key not in required:
-            why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
-            wrong.append(field.required(f"{path}.items.properties[{key}].default", why))
-    return wrong
-
-
-def _children(schema: Obj, path: str) -> Errors:
+def _children(schema: Obj, path: str, level: str) -> Errors:
     wrong: Errors = []
     for name, child in (schema.get("properties") or {}).items():
-        wrong += _value(child, f"{path}.properties[{name}]", "must not be empty for specified object fields")
-    items = schema.get("items")
+        wrong += _value(child, f"{path}.properties[{name}]", "field")
+    items, others = schema.get("items"), schema.get("additionalProperties")
     if isinstance(items, list):
-        why = "items must be a schema object and not an array"
-        wrong.append(field.forbidden(f"{path}.items", why))
+        wrong.append(field.forbidden(f"{path}.items", "items must be a schema object and not an array"))
     elif items is not None:
-        wrong += _value(items, f"{path}.items", "must not be empty for specified array items")
-    additional = schema.get("additionalProperties")
-    if isinstance(additional, dict):
-        why = "must not be empty for specified object fields"
-        wrong += _value(additional, f"{path}.additionalProperties", why)
+        wrong += _value(items, f"{path}.items", "item")
+    place = f"{path}.additionalProperties"
+    if others is not None and level == "root":
+        wrong.append(field.forbidden(place, "must not be used at the root"))
+    if others is not None and schema.get("x-kubernetes-embedded-resource"):
+        wrong.append(field.forbidden(place, "must not be used if x-kubernetes-embedded-resource is set"))
+    if schema.get("properties") and others is not None and others is not True:
+        wrong.append(field.forbidden(place, "additionalProperties and properties are mutual exclusive"))
+    elif isinstance(others, dict):
+        wrong += _value(others, place, "field")
     return wrong
 
 
-def _junctors(schema: Obj, path: str) -> Errors:
-    """Below allOf, anyOf, oneOf and not values are restricted only: shapes stand outside."""
-    plain = bool(schema.get("x-kubernetes-int-or-string"))
-    wrong: Errors = []
+def _junctors(schema: Obj, path: str) -> Iterator[FieldError]:
     for name in _JUNCTORS:
-        for at, child in enumerate(schema.get(name) or ()):
-            wrong += _restriction(child, f"{path}.{name}[{at}]", typed=plain)
-    if isinstance(negated := schema.get("not"), dict):
-        wrong += _restriction(negated, f"{path}.not", typed=plain)
-    return wrong
+        for at, part in enumerate(schema.get(name) or ()):
+            if schema.get("anyOf") == _INT_OR_STRING and name == "anyOf":
+                continue  # how an int-or-string spells itself
+            yield from _narrowing(part, f"{path}.{name}[{at}]", either=name == "allOf" and at == 0)
+    if isinstance(schema.get("not"), dict):
+        yield from _narrowing(schema["not"], f"{path}.not")
 
 
-def _restriction(schema: Obj, path: str, *, typed: bool) -> Errors:
-    wrong: Errors = []
-    for name in _NOT_IN_JUNCTORS:
-        if schema.get(name) not in (None, False, "") and not (typed and name == "type"):
-            wrong.append(field.forbidden(f"{path}.{name}", _STRUCTURAL))
-    for name in _EXTENSIONS:
-        if schema.get(name):
-            wrong.append(field.forbidden(f"{path}.{name}", "must be false to be structural"))
-    for name, child in (schema.get("properties") or {}).items():
-        wrong += _restriction(child, f"{path}.properties[{name}]", typed=False)
-    if isinstance(items := schema.get("items"), dict):
-        wrong += _restriction(items, f"{path}.items", typed=False)
-    return wrong + _junctors(schema, path)
+def _narrowing(part: Obj, path: str, *, either: bool = False) -> Iterator[FieldError]:
+    """A schema inside a junctor. `either`: it may spell an int-or-string."""
+    for name, words in _OUTSIDE.items():
+        if part.get(name) not in (None, False, "", [], ()):
+            yield field.forbidden(f"{path}.{name}", f"must be {words} to be structural")
+    yield from _supported({k: v for k, v in part.items() if k != "type"}, path)
+    properties = part.get("properties") or {}
+    if "metadata" in properties:
+        yield field.forbidden(f"{path}.properties[metadata]", "must not be specified in a nested context")
+    for name, child in properties.items():
+        yield from _narrowing(child, f"{path}.properties[{name}]")
+    if isinstance(part.get("items"), dict):
+        yield from _narrowing(part["items"], f"{path}.items")
+    if not (either and part.get("anyOf") == _INT_OR_STRING):
+        yield from _junctors({k: v for k, v in part.items() if k in (*_JUNCTORS, "not")}, path)
+
+
+def _complete(part: Obj, around: Obj, path: str, outside: str) -> Iterator[FieldError]:
+    """What a junctor says of a field or item needs that field outside of it too."""
+    for name in _JUNCTORS:
+        for at, inner in enumerate(part.get(name) or ()):
+            yield from _covered(inner, around, f"{path}.{name}[{at}]", outside)
+    if isinstance(part.get("not"), dict):
+        yield from _covered(part["not"], around, f"{path}.not", outside)
+    if part is not around:
+        return
+    for name, child in (around.get("properties") or {}).items():
+        below = f"{path}.properties[{name}]"
+        yield from _complete(child, child, below, below)
+    for name in ("items", "additionalProperties"):
+        if isinstance(child := around.get(name), dict):
+            yield from _complete(child, child, f"{path}.{name}", f"{path}.{name}")
+
+
+def _covered(part: Obj, around: Obj, path: str, outside: str) -> Iterator[FieldError]:
+    if isinstance(part.get("items"), dict):
+        if not isinstance(around.get("items"), dict):
+            yield field.required(f"{outside}.items", f"because it is defined in {path}.items")
+        else:
+            yield from _covered(part["items"], around["items"], f"{path}.items", f"{outside}.items")
+    for name, child in (part.get("properties") or {}).items():
+        place, others = f"{path}.properties[{name}]", around.get("additionalProperties")
+        specified = (around.get("properties") or {}).get(name)
+        if specified is None and isinstance(others, dict):
+            yield from _covered(child, others, place, f"{outside}.additionalProperties")
+        elif specified is None:
+            yield field.required(f"{outside}.properties[{name}]", f"because it is defined in {place}")
+        else:
+            yield from _covered(child, specified, place, f"{outside}.properties[{name}]")
+    yield from _complete(part, around, path, outside) if part is not around else ()

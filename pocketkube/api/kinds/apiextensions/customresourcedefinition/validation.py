@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pocketkube.api.kinds import checks, webhooks
-from pocketkube.api.kinds.apiextensions.customresourcedefinition import structural
+from pocketkube.api.kinds.apiextensions.customresourcedefinition import defaults, expressions, structural
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.meta import field, names
+from pocketkube.api.schema import paths
 
 Obj = dict[str, Any]
 
 _COLUMN_TYPES = ["boolean", "date", "integer", "number", "string"]
 _COLUMN_FORMATS = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"]
 _PATH = re.compile(r"(\.[A-Za-z_][-\w]*|\[['\"][^'\"]+['\"]\])+").fullmatch
+_MOST_SELECTABLE = 8
 _PROTECTED = ("k8s.io", "kubernetes.io")
 APPROVED = "api-approved.kubernetes.io"
 _WHY_APPROVED = "https://github.com/kubernetes/enhancements/pull/1111"
@@ -44,7 +47,8 @@ def _approved(obj: Obj, group: str) -> Errors:
     return [field.invalid(path, value, why)]
 
 
-def validate_spec(spec: Obj) -> Errors:
+def validate_spec(spec: Obj, known: Sequence[Obj] = ()) -> Errors:
+    """`known`: schemas that are stored already."""
     group = spec.get("group", "")
     wrong: Errors = []
     if not group:
@@ -54,7 +58,7 @@ def validate_spec(spec: Obj) -> Errors:
     elif "." not in group:
         wrong.append(field.invalid("spec.group", group, "should be a domain with at least one dot"))
     wrong += checks.one_of("spec.scope", spec.get("scope"), ["Cluster", "Namespaced"])
-    wrong += _versions(spec.get("versions") or [])
+    wrong += _versions(spec.get("versions") or [], list(known))
     wrong += _names(spec.get("names") or {}, "spec.names")
     if spec.get("preserveUnknownFields"):
         why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
@@ -80,10 +84,12 @@ def _names(found: Obj, path: str) -> Errors:
     return wrong
 
 
-def _versions(versions: list[Obj]) -> Errors:
-    wrong = checks.unique("spec.versions", [version.get("name", "") for version in versions], "name")
+def _versions(versions: list[Obj], known: list[Obj]) -> Errors:
+    wrong: Errors = []
+    if len({version.get("name", "") for version in versions}) < len(versions):
+        wrong.append(field.invalid("spec.versions", versions, "must contain unique version names"))
     for at, version in enumerate(versions):
-        wrong += _version(version, f"spec.versions[{at}]")
+        wrong += _version(version, f"spec.versions[{at}]", known)
     stored = [version for version in versions if version.get("storage")]
     if len(stored) != 1:
         why = "must have exactly one version marked as storage version"
@@ -91,23 +97,70 @@ def _versions(versions: list[Obj]) -> Errors:
     return wrong
 
 
-def _version(version: Obj, path: str) -> Errors:
+def _version(version: Obj, path: str, known: list[Obj]) -> Errors:
     name = version.get("name", "")
     wrong = [field.invalid(f"{path}.name", name, why) for why in names.is_dns1035(name)]
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if schema is None:
         wrong.append(field.required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
     else:
-        wrong += structural.root(schema, f"{path}.schema.openAPIV3Schema")
+        wrong += _schema(schema, f"{path}.schema.openAPIV3Schema", known)
     for at, column in enumerate(version.get("additionalPrinterColumns") or ()):
         wrong += _column(column, f"{path}.additionalPrinterColumns[{at}]")
-    for at, selectable in enumerate(version.get("selectableFields") or ()):
-        if not selectable.get("jsonPath"):
-            wrong.append(field.required(f"{path}.selectableFields[{at}].jsonPath"))
-        elif not _PATH(selectable["jsonPath"]):
-            why = "must be a simple json path"
-            wrong.append(field.invalid(f"{path}.selectableFields[{at}].jsonPath", selectable["jsonPath"], why))
+    if schema is not None:
+        wrong += _selectable(version.get("selectableFields") or [], schema, f"{path}.selectableFields")
+    if version.get("deprecationWarning") is not None and not version.get("deprecated"):
+        why = "can only be set for deprecated versions"
+        wrong.append(field.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], why))
     return wrong + _subresources(version.get("subresources") or {}, f"{path}.subresources")
+
+
+def _selectable(fields: list[Obj], schema: Obj, path: str) -> Errors:
+    """Fields that clients may select by: each a simple path to one text, number or truth."""
+    wrong: Errors = []
+    if len(fields) > _MOST_SELECTABLE:
+        wrong.append(field.too_many(path, len(fields), _MOST_SELECTABLE))
+    seen: set[str] = set()
+    for at, selectable in enumerate(fields):
+        text, place = selectable.get("jsonPath") or "", f"{path}[{at}].jsonPath"
+        if text in seen:
+            wrong.append(field.duplicate(place, text))
+            continue
+        seen.add(text)
+        if not text:
+            wrong.append(field.required(place))
+        elif why := _unselectable(text, schema):
+            wrong.append(field.invalid(place, text, why))
+    return wrong
+
+
+def _unselectable(text: str, schema: Obj) -> str:
+    """Why a field cannot be selected by, "" if it can."""
+    try:
+        steps = paths.steps(text)
+    except ValueError as wrong:
+        return f"is an invalid path: {wrong}"
+    if not steps or steps[0] == "metadata":
+        return "must not point to fields in metadata" if steps else "is an invalid path: expected [ or . but got EOF"
+    found: Obj | None = schema
+    for name in steps:
+        found = (found.get("properties") or {}).get(name) if found else None
+    if found is None:
+        return "does not refer to a valid field"
+    if found.get("type") not in ("string", "boolean", "integer"):
+        return (
+            "must point to a field of type string, boolean or integer. "
+            "Enum string fields and strings with formats are allowed."
+        )
+    return ""
+
+
+def _schema(schema: Obj, path: str, known: list[Obj]) -> Errors:
+    """`known`: schemas that are stored already, and so need not be looked at again."""
+    if any(schema == before for before in known):
+        return []
+    wrong = structural.root(schema, path)
+    return wrong or [*defaults.found(schema, path), *expressions.found(schema, path)]
 
 
 def _column(column: Obj, path: str) -> Errors:
@@ -170,7 +223,8 @@ def _conversion(conversion: Obj, path: str) -> Errors:
 
 def validate_update(obj: Obj, old: Obj) -> Errors:
     spec, before = obj["spec"], old["spec"]
-    wrong = validate_spec(spec)
+    stored = [(version.get("schema") or {}).get("openAPIV3Schema") for version in before.get("versions") or ()]
+    wrong = validate_spec(spec, [schema for schema in stored if schema is not None])
     established = any(
         c.get("type") == "Established" and c.get("status") == "True"
         for c in (old.get("status") or {}).get("conditions") or ()

@@ -1,0 +1,177 @@
+"""The syntax tree of a compiled expression: the evaluator gives it out as protobuf, which this reads.
+
+Field numbers are those of `cel.expr.CheckedExpr` and `cel.expr.Expr`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+
+class Constant(NamedTuple):
+    value: Any  # None, bool, int, float, str, bytes
+
+
+class Name(NamedTuple):
+    name: str
+
+
+class Select(NamedTuple):
+    """`operand.field`, or `has(operand.field)` if it only tests."""
+
+    operand: Node
+    field: str
+    tests: bool
+
+
+class Call(NamedTuple):
+    """A function or an operator, `_&&_`; `target` is set for methods."""
+
+    function: str
+    target: Node | None
+    arguments: tuple[Node, ...]
+
+
+class Items(NamedTuple):
+    """A list, or a map's keys and values one after the other."""
+
+    nodes: tuple[Node, ...]
+    is_map: bool
+
+
+class Loop(NamedTuple):
+    """What all, exists, map, filter and cel.bind become."""
+
+    variable: str
+    second: str  # of the forms with two variables, else ""
+    range: Node
+    result_name: str
+    start: Node
+    condition: Node
+    step: Node
+    result: Node
+
+
+Node = Constant | Name | Select | Call | Items | Loop
+
+Field = tuple[int, Any]
+
+
+def tree(serialized: bytes) -> Node:
+    """The expression of a serialized program: a CheckedExpr inside an Any."""
+    checked = _first(serialized, 2)
+    return _expression(_first(checked, 4))
+
+
+def names(node: Node) -> set[str]:
+    """Every name that an expression reads, its own loop variables included."""
+    if isinstance(node, Name):
+        return {node.name}
+    return set().union(*(names(child) for child in children(node)))
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, Select):
+        return (node.operand,)
+    if isinstance(node, Call):
+        return (node.target, *node.arguments) if node.target is not None else node.arguments
+    if isinstance(node, Items):
+        return node.nodes
+    if isinstance(node, Loop):
+        return (node.range, node.start, node.condition, node.step, node.result)
+    return ()
+
+
+def _expression(data: bytes) -> Node:
+    for number, value in _fields(data):
+        reader = _READERS.get(number)
+        if reader is not None:
+            return reader(value)
+    return Constant(None)
+
+
+def _constant(data: bytes) -> Node:
+    for number, value in _fields(data):
+        if number == 1:
+            return Constant(None)
+        if number == 2:
+            return Constant(bool(value))
+        if number == 3:
+            return Constant(value - (1 << 64) if value >> 63 else value)
+        if number == 6:
+            return Constant(value.decode())
+        return Constant(value)
+    return Constant(None)
+
+
+def _name(data: bytes) -> Node:
+    return Name(_text(data, 1))
+
+
+def _select(data: bytes) -> Node:
+    return Select(_expression(_first(data, 1)), _text(data, 2), bool(_first(data, 3, 0)))
+
+
+def _call(data: bytes) -> Node:
+    target = _first(data, 1, None)
+    arguments = tuple(_expression(value) for number, value in _fields(data) if number == 3)
+    return Call(_text(data, 2), None if target is None else _expression(target), arguments)
+
+
+def _list(data: bytes) -> Node:
+    return Items(tuple(_expression(value) for number, value in _fields(data) if number == 1), is_map=False)
+
+
+def _map(data: bytes) -> Node:
+    entries = [value for number, value in _fields(data) if number == 2]
+    nodes = [_expression(value) for entry in entries for number, value in _fields(entry) if number in (3, 4)]
+    return Items(tuple(nodes), is_map=True)
+
+
+def _loop(data: bytes) -> Node:
+    around = [_expression(_first(data, number)) for number in (2, 4, 5, 6, 7)]
+    return Loop(_text(data, 1), _text(data, 8), around[0], _text(data, 3), around[1], around[2], around[3], around[4])
+
+
+_READERS = {3: _constant, 4: _name, 5: _select, 6: _call, 7: _list, 8: _map, 9: _loop}
+
+
+def _first(data: bytes, wanted: int, missing: Any = b"") -> Any:
+    return next((value for number, value in _fields(data) if number == wanted), missing)
+
+
+def _text(data: bytes, wanted: int) -> str:
+    found: bytes = _first(data, wanted)
+    return found.decode()
+
+
+def _fields(data: bytes) -> Iterator[Field]:
+    """(number, value) of a message: int of a varint, float of a fixed 64-bit one, bytes of the rest."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == 0:
+            value, at = _varint(data, at)
+            yield number, value
+        elif kind == 2:
+            size, at = _varint(data, at)
+            yield number, data[at : at + size]
+            at += size
+        else:
+            size = 8 if kind == 1 else 4
+            yield number, struct.unpack("<d" if kind == 1 else "<f", data[at : at + size])[0]
+            at += size
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7
