@@ -16,6 +16,7 @@ from apiserver.api import Api
 from apiserver.authn.requestheader import RequestHeader
 from apiserver.authn.tokens import TokenIssuer
 from apiserver.chain import Application
+from apiserver.configfile import BadFile
 from apiserver.flowcontrol import InFlight, Turns, upkeep
 from apiserver.flowcontrol.turns import GROUP
 from apiserver.kubelets import Kubelets
@@ -102,7 +103,8 @@ class Server:
 
     def tasks(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         """Everything that runs beside the requests, by name."""
-        return {
+        beside = self._files()
+        return beside | {
             "watch cache": self.registry.cache.run(),
             "custom resource definitions": Definitions(self.registry, self.cluster).run(),
             "priority and fairness": upkeep.run(self.registry, self.cluster),
@@ -112,6 +114,16 @@ class Server:
             ),
             "serving": self._serve(stop),
         }
+
+    def _files(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What follows files that may change while the server runs."""
+        flags = self.flags
+        if not flags.encryption_provider_config_automatic_reload or not flags.encryption_provider_config:
+            return {}
+        from apiserver.storage.encryption import EncryptedStore
+
+        assert isinstance(self.store, EncryptedStore)
+        return {"encryption configuration": self.store.follow(flags.encryption_provider_config)}
 
     async def _serve(self, stop: asyncio.Event) -> None:
         flags = self.flags
@@ -145,10 +157,15 @@ class Server:
 async def run(flags: Options, stop: asyncio.Event) -> None:
     """Serve until `stop` is set."""
     etcd = Tls(flags.etcd_cafile, flags.etcd_certfile, flags.etcd_keyfile) if flags.etcd_cafile else None
-    store = EtcdStore(flags.etcd_servers, tls=etcd)
-    server = Server(flags, store)
+    plain = EtcdStore(flags.etcd_servers, tls=etcd)
+    try:
+        store = encrypted(plain, flags)
+        server = Server(flags, store)
+    except BadFile as bad:
+        log.critical("%s", bad)
+        raise SystemExit(1) from None
     server.measure()
-    running = server.tasks(stop) | {"compaction": store.compactor().run()}
+    running = server.tasks(stop) | {"compaction": plain.compactor().run()}
     answering = asyncio.create_task(running.pop("serving"), name="serving")
     beside = asyncio.create_task(tasks.run_tasks(running), name="beside the requests")
     try:
@@ -158,6 +175,15 @@ async def run(flags: Options, stop: asyncio.Event) -> None:
     finally:
         await tasks.cancel(answering, beside)
         await store.close()
+
+
+def encrypted(store: Store, flags: Options) -> Store:
+    """The store, behind encryption at rest where it is configured. Raises BadFile."""
+    if not flags.encryption_provider_config:
+        return store
+    from apiserver.storage import encryption
+
+    return encryption.EncryptedStore(store, encryption.load(flags.encryption_provider_config))
 
 
 def _read(path: str) -> bytes:

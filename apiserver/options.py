@@ -60,6 +60,8 @@ class Options:
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     request_timeout: str = "1m0s"
+    encryption_provider_config: str = ""
+    encryption_provider_config_automatic_reload: bool = False
     shutdown_delay_duration: str = "0s"
     workers: int = 1  # processes that share the port
     worker: bool = False  # one of them; set by the server itself

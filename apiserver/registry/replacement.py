@@ -132,14 +132,14 @@ class _Replacement:
         stored["metadata"]["resourceVersion"] = str(entry.revision)
         if _released(stored):
             return await self._remove(stored, entry)
-        if stored == entry.obj:
+        key = resource.key(entry.namespace, entry.name)
+        if stored == entry.obj and not registry.store.stale(key):
             if not live:
                 raise Unverified
             return Written(resource.obj(entry), resource.data(entry))
         if writer.dry_run:
             obj = resource.from_stored(stored)
             return Written(obj, orjson.dumps(obj))
-        key = resource.key(entry.namespace, entry.name)
         value = encoding.encode(stored)
         ttl = registry.event_ttl if resource.plural == "events" else 0
         revision = await registry.store.update(key, value, revision=entry.revision, ttl_seconds=ttl)

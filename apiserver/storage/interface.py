@@ -120,6 +120,9 @@ class Store(Protocol):
         Revisions that changed nothing under `prefix` come as progress. `previous`: fill Change.previous.
         Raises Compacted."""
 
+    def stale(self, key: str) -> bool:
+        """Whether the value should be written again although it is the same: its form in the store is out of date."""
+
     async def compact(self, revision: int) -> None: ...
 
     async def close(self) -> None: ...

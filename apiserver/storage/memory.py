@@ -131,6 +131,9 @@ class MemoryStore:
     def _index_after(self, revision: int) -> int:
         return bisect_left(self._changes, revision + 1, key=lambda change: change.revision)
 
+    def stale(self, key: str) -> bool:
+        return False
+
     async def compact(self, revision: int) -> None:
         if revision > self._revision:
             raise FutureRevision(revision, self._revision)

@@ -188,6 +188,9 @@ class EtcdStore:
 
     # upkeep
 
+    def stale(self, key: str) -> bool:
+        return False
+
     async def compact(self, revision: int) -> None:
         try:
             await self._connection.read(lambda m: m.kv.Compact, rpc.CompactionRequest(revision=revision))

@@ -8,16 +8,21 @@ from typing import Any
 import pytest
 
 from apiserver.storage.encoding import encode
+from apiserver.storage.encryption import EncryptedStore, Encryption
+from apiserver.storage.encryption.configuration import Keys
+from apiserver.storage.encryption.providers import AesGcm
 from apiserver.storage.etcd import EtcdStore
 from apiserver.storage.interface import Store
 from apiserver.storage.memory import MemoryStore
 
 
-@pytest.fixture(params=["memory", pytest.param("etcd", marks=pytest.mark.integration)])
+@pytest.fixture(params=["memory", "encrypted", pytest.param("etcd", marks=pytest.mark.integration)])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     opened: Store
     if request.param == "memory":
         opened = MemoryStore()
+    elif request.param == "encrypted":
+        opened = EncryptedStore(MemoryStore(), Encryption([("*.*", Keys(key := AesGcm("k", bytes(32)), (key,)))]))
     else:
         opened = EtcdStore([request.getfixturevalue("etcd").endpoint])
     yield opened

@@ -1,0 +1,250 @@
+"""Encryption at rest: upstream's forms, keys that rotate, and nothing in plain in etcd."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apiserver.app import encrypted
+from apiserver.configfile import BadFile
+from apiserver.options import Options
+from apiserver.storage.encryption import EncryptedStore, load
+from apiserver.storage.encryption.providers import AesCbc, AesGcm, CannotOpen, Provider, SecretBox
+from apiserver.storage.etcd import EtcdStore
+from apiserver.storage.memory import MemoryStore
+from pocketkube.base.clock import FakeClock
+from tests.apiserver.server import Client, eventually, running
+from tests.conftest import Etcd
+
+KEY = b"/registry/secrets/default/s"
+PROVIDERS: list[Provider] = [AesGcm("a", bytes(range(32))), AesCbc("b", bytes(16)), SecretBox("c", bytes(32))]
+by_name = pytest.mark.parametrize("provider", PROVIDERS, ids=["aesgcm", "aescbc", "secretbox"])
+
+
+@by_name
+def test_round_trip(provider: Provider) -> None:
+    @settings(max_examples=40)
+    @given(st.binary(max_size=100))
+    def holds(plain: bytes) -> None:
+        sealed = provider.seal(plain, KEY)
+        assert sealed.startswith(provider.prefix)
+        assert provider.open(sealed, KEY) == plain
+        assert sealed != provider.seal(plain, KEY), "never twice the same"
+
+    holds()
+
+
+@by_name
+@settings(max_examples=40)
+@given(data=st.data())
+def test_hostile_values(provider: Provider, data: st.DataObject) -> None:
+    """Whatever lies in the store: opened or refused, nothing else."""
+    sealed = provider.prefix + data.draw(st.binary(max_size=80))
+    with contextlib.suppress(CannotOpen):
+        provider.open(sealed, KEY)
+
+
+def test_the_form_is_fixed() -> None:
+    """Prefix, nonce of 12 bytes, sealed value and tag, with the etcd key as authenticated data."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    secret, nonce = bytes(range(32)), bytes(range(12))
+    sealed = b"k8s:enc:aesgcm:v1:a:" + nonce + AESGCM(secret).encrypt(nonce, b"value", KEY)
+    assert AesGcm("a", secret).open(sealed, KEY) == b"value"
+
+
+def test_a_value_that_was_moved_cannot_be_opened() -> None:
+    provider = PROVIDERS[0]
+    with pytest.raises(CannotOpen):
+        provider.open(provider.seal(b"x", KEY), b"/registry/secrets/default/t")
+
+
+def secret_of(number: int, size: int = 32) -> str:
+    return base64.b64encode(bytes([number]) * size).decode()
+
+
+def provider_of(scheme: str, *keys: str) -> dict[str, Any]:
+    return {scheme: {"keys": [{"name": name, "secret": secret_of(ord(name))} for name in keys]}}
+
+
+IDENTITY: dict[str, Any] = {"identity": {}}
+
+
+def write(path: Path, providers: Sequence[dict[str, Any]], resources: Sequence[str] = ("secrets",)) -> str:
+    config = {
+        "kind": "EncryptionConfiguration",
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "resources": [{"resources": list(resources), "providers": list(providers)}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "key", "is_sealed"),
+    [
+        pytest.param(["secrets"], "/registry/secrets/default/s", True, id="core"),
+        pytest.param(["secrets"], "/registry/configmaps/default/s", False, id="another"),
+        pytest.param(["*."], "/registry/configmaps/default/s", True, id="all of core"),
+        pytest.param(["*.apps"], "/registry/deployments/default/s", True, id="all of a group"),
+        pytest.param(["*.apps"], "/registry/pods/default/s", False, id="another group"),
+        pytest.param(["widgets.example.com"], "/registry/example.com/widgets/default/s", True, id="custom"),
+        pytest.param(["widgets.example.com"], "/registry/example.com/gadgets/default/s", False, id="another custom"),
+        pytest.param(["*.*"], "/registry/example.com/gadgets/default/s", True, id="everything"),
+    ],
+)
+def test_patterns(tmp_path: Path, patterns: list[str], key: str, is_sealed: bool) -> None:
+    encryption = load(write(tmp_path / "e", [provider_of("aesgcm", "a")], patterns))
+    assert (encryption.keys_of(key) is not None) is is_sealed
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("a: [", "expected", id="no YAML"),
+        pytest.param("kind: Policy", "a EncryptionConfiguration of", id="another kind"),
+        pytest.param([], "at least one provider", id="no providers"),
+        pytest.param([{"aesgcm": {"keys": []}}], "at least one key", id="no keys"),
+        pytest.param([{"aesgcm": {"keys": [{"name": "a", "secret": "!"}]}}], "base64", id="not base64"),
+        pytest.param([{"secretbox": {"keys": [{"name": "a", "secret": "YQ=="}]}}], "1 bytes, 32 are", id="short"),
+        pytest.param([{"kms": {"name": "x"}}], "key management services", id="kms"),
+        pytest.param([{"rot13": {}}], "unknown field", id="unknown"),
+        pytest.param([{**IDENTITY, "aesgcm": {}}], "exactly one provider", id="two in one"),
+    ],
+)
+def test_bad_files(tmp_path: Path, text: Any, words: str) -> None:
+    path = tmp_path / "e"
+    if isinstance(text, str):
+        path.write_text(text)
+    else:
+        write(path, text)
+    with pytest.raises(BadFile) as bad:
+        load(str(path))
+    assert words in str(bad.value)
+    assert "\n" not in str(bad.value)
+
+
+SECRETS = "/api/v1/namespaces/default/secrets"
+
+
+def secret(name: str, value: str = "hidden-value") -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"password": value}}
+
+
+async def raw(store: MemoryStore, name: str) -> bytes:
+    found = await store.get(f"/registry/secrets/default/{name}")
+    assert found is not None
+    return found.value
+
+
+async def test_rotation(tmp_path: Path) -> None:
+    """Plain, then key a, then b first, then b alone; each time everything is readable and rewritten by a replace."""
+    inner = MemoryStore()
+    path = tmp_path / "e.yaml"
+    steps: list[tuple[list[dict[str, Any]], bytes]] = [
+        ([IDENTITY], b"{"),
+        ([provider_of("aesgcm", "a"), IDENTITY], b"k8s:enc:aesgcm:v1:a:"),
+        ([provider_of("secretbox", "b"), provider_of("aesgcm", "a")], b"k8s:enc:secretbox:v1:b:"),
+        ([provider_of("aescbc", "c"), provider_of("secretbox", "b")], b"k8s:enc:aescbc:v1:c:"),
+        ([IDENTITY, provider_of("aescbc", "c")], b"{"),
+    ]
+    for at, (providers, prefix) in enumerate(steps):
+        store = EncryptedStore(inner, load(write(path, providers)))
+        async with running(tmp_path, store) as client:
+            if at == 0:
+                await client.ok("POST", SECRETS, secret("s"))
+            found = await client.ok("GET", f"{SECRETS}/s")
+            again = await client.ok("PUT", f"{SECRETS}/s", found)
+            assert (again["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]) is (at == 0)
+            assert (await raw(inner, "s")).startswith(prefix)
+            same = await client.ok("PUT", f"{SECRETS}/s", again)
+            assert same["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"], "written once"
+
+
+async def test_a_lost_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    inner = MemoryStore()
+    path = tmp_path / "e.yaml"
+    async with running(tmp_path, EncryptedStore(inner, load(write(path, [provider_of("aesgcm", "a")])))) as client:
+        await client.ok("POST", SECRETS, secret("s"))
+    store = EncryptedStore(inner, load(write(path, [provider_of("aesgcm", "b"), IDENTITY])))
+    async with running(tmp_path, store) as client:
+        assert (await client("GET", f"{SECRETS}/s")).status >= 400
+        await client.ok("POST", SECRETS, secret("t"))
+        assert (await client.ok("GET", f"{SECRETS}/t"))["data"]
+    assert "/registry/secrets/default/s cannot be opened" in caplog.text
+    assert "hidden-value" not in caplog.text
+
+
+async def test_the_file_is_taken_over_when_it_changes(tmp_path: Path) -> None:
+    path = write(tmp_path / "e.yaml", [IDENTITY])
+    inner, clock = MemoryStore(), FakeClock()
+    store = EncryptedStore(inner, load(path))
+    before = store.encryption
+    task = asyncio.create_task(store.follow(path, clock=clock))
+
+    async def changed() -> bool:
+        clock.advance(5)
+        await asyncio.sleep(0.001)
+        return store.encryption is not before
+
+    try:
+        await asyncio.sleep(0.05)
+        write(Path(path), [provider_of("aesgcm", "a"), IDENTITY])
+        await eventually(changed)
+        await store.create("/registry/secrets/default/x", b"{}")
+        assert (await raw(inner, "x")).startswith(b"k8s:enc:aesgcm:v1:a:")
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.integration
+async def test_real_etcd_holds_nothing_in_plain(tmp_path: Path, etcd: Etcd) -> None:
+    path = write(tmp_path / "e.yaml", [provider_of("aesgcm", "a"), IDENTITY])
+    flags = Options(encryption_provider_config=path)
+    store = encrypted(EtcdStore([etcd.endpoint]), flags)
+    async with running(tmp_path, store) as client:
+        stored = await _drive(client)
+        value = await asyncio.to_thread(_etcd_value, etcd, "/registry/secrets/default/s")
+        assert value.startswith(b"k8s:enc:aesgcm:v1:a:")
+        assert b"hidden" not in value
+        assert base64.b64encode(b"hidden-value") not in value
+        assert stored["data"] == {"password": base64.b64encode(b"other-value").decode()}
+        assert (await asyncio.to_thread(_etcd_value, etcd, "/registry/namespaces/default")).startswith(b"{")
+    await store.close()
+
+
+async def _drive(client: Client) -> Any:
+    """Create, watch, conflict, page: as with any other kind."""
+    await client.ok("POST", SECRETS, secret("s"))
+    async with client.watch(f"{SECRETS}?watch=1&fieldSelector=metadata.name%3Ds") as watch:
+        assert await watch.take(1) == [("ADDED", "s")]
+        patch = {"stringData": {"password": "other-value"}}
+        await client.ok("PATCH", f"{SECRETS}/s", patch, media="application/merge-patch+json")
+        event = await watch.next()
+        assert event["object"]["data"]["password"] == base64.b64encode(b"other-value").decode()
+    await client.ok("POST", SECRETS, secret("t"))
+    page = await client.ok("GET", f"{SECRETS}?limit=1")
+    token = page["metadata"]["continue"]
+    rest = await client.ok("GET", f"{SECRETS}?limit=1&continue={token}")
+    assert rest["items"][0]["data"]["password"] == base64.b64encode(b"hidden-value").decode()
+    return await client.ok("GET", f"{SECRETS}/s")
+
+
+def _etcd_value(etcd: Etcd, key: str) -> bytes:
+    asked = json.dumps({"key": base64.b64encode(key.encode()).decode()})
+    done = subprocess.run(
+        ["curl", "-s", f"{etcd.endpoint}/v3/kv/range", "-d", asked], capture_output=True, check=True, timeout=20
+    )
+    return base64.b64decode(json.loads(done.stdout)["kvs"][0]["value"])
