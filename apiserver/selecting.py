@@ -17,9 +17,10 @@ def query_of(resource: Resource, namespace: str, *, labels: str, fields: str, na
     selector = parse_label_selector(labels) if labels else None
     terms = parse_field_selector(fields) if fields else ()
     exact, tests = [], []
-    for term in terms:
-        key, op, value = term
-        _check(resource, key)
+    for label, op, value in terms:
+        _check(resource, label)
+        key = resource.kind.field_labels.get(label, label)
+        term = FieldTerm(key, op, value)
         if op == "!=" or not value:
             tests.append(term)
         elif key == "metadata.name" and name in ("", value):

@@ -6,6 +6,7 @@ from typing import Any
 
 from apiserver.api import Api
 from apiserver.decoding import decode_object, media_type, parse, writer_of
+from apiserver.interfaces import RequestInfo
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
@@ -22,8 +23,7 @@ _CONDITIONAL = frozenset(("leases", "customresourcedefinitions", "apiservices", 
 async def handle(api: Api, request: Request, resource: Resource) -> Response:
     info = request.info
     writer = writer_of(request, "UpdateOptions")
-    source = _Source(resource, await request.body(), media_type(request), writer)
-    _check_name(source.first, info.name, info.namespace, resource)
+    source = _Source(resource, info, await request.body(), media_type(request), writer)
     _check_conditional(resource, source.first, api.registry, info.namespace)
     written = await replacement.replace(
         api.registry,
@@ -40,22 +40,28 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
 
 
 class _Source:
-    """The body as an object, a fresh one each time: every try changes the one it gets."""
+    """The body as an object at the place of the path, a fresh one each time: every try changes the one it gets."""
 
-    def __init__(self, resource: Resource, body: bytes, media: str, writer: Writer):
-        self._kind = resource.kind
+    def __init__(self, resource: Resource, info: RequestInfo, body: bytes, media: str, writer: Writer):
+        self._resource = resource
+        self._info = info
         self._body = body
         self._media = media
-        value, messages = parse(body, media, mode=writer.validation, definition=self._kind.schema.name)
-        self.first = decode_object(self._kind, value, messages, writer)
+        self.first = self._decode(writer)
         self._next: Obj | None = self.first
 
     def take(self) -> Obj:
         if self._next is not None:
             obj, self._next = self._next, None
             return obj
-        value, _ = parse(self._body, self._media, definition=self._kind.schema.name)
-        return decode_object(self._kind, value, [], Writer())
+        return self._decode(Writer())
+
+    def _decode(self, writer: Writer) -> Obj:
+        kind = self._resource.kind
+        value, messages = parse(self._body, self._media, mode=writer.validation, definition=kind.schema.name)
+        obj = decode_object(kind, value, messages, writer)
+        _check_name(obj, self._info.name, self._info.namespace, self._resource)
+        return obj
 
 
 def _check_name(obj: Obj, name: str, namespace: str, resource: Resource) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
+
+import pytest
 
 from tests.apiserver.server import Client
 
@@ -10,24 +13,24 @@ CORE = "/api/v1/namespaces/default/events"
 NEW = "/apis/events.k8s.io/v1/namespaces/default/events"
 HPAS = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
 MERGE = "application/merge-patch+json"
+EVENT: dict[str, Any] = {
+    "apiVersion": "events.k8s.io/v1",
+    "kind": "Event",
+    "metadata": {"name": "e", "namespace": "default"},
+    "eventTime": "2026-11-21T03:00:00.500000Z",
+    "reportingController": "example.com/probe",
+    "reportingInstance": "probe-1",
+    "action": "Probing",
+    "reason": "Probed",
+    "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
+    "note": "all is well",
+    "type": "Normal",
+}
 
 
 async def test_two_views_of_one_event(client: Client) -> None:
-    """behaviour 37"""
-    sent = {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"name": "e", "namespace": "default"},
-        "eventTime": "2026-11-21T03:00:00.500000Z",
-        "reportingController": "example.com/probe",
-        "reportingInstance": "probe-1",
-        "action": "Probing",
-        "reason": "Probed",
-        "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
-        "note": "all is well",
-        "type": "Normal",
-    }
-    made = await client.ok("POST", NEW, sent)
+    """line 37"""
+    made = await client.ok("POST", NEW, EVENT)
     assert made["eventTime"] == "2026-11-21T03:00:00.500000Z"
     core = await client.ok("GET", f"{CORE}/e")
     assert (core["apiVersion"], core["kind"], core["message"]) == ("v1", "Event", "all is well")
@@ -67,3 +70,29 @@ async def test_autoscalers_in_both_versions(client: Client) -> None:
     assert (older["spec"]["maxReplicas"], older["spec"]["targetCPUUtilizationPercentage"]) == (5, 70)
     older["spec"]["maxReplicas"] = 6
     assert (await client.ok("PUT", HPAS.format("v1") + "/h", older))["spec"]["maxReplicas"] == 6
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "found"),
+    [
+        pytest.param(NEW, "reportingController=example.com/probe", 1, id="controller"),
+        pytest.param(NEW, "reportingController=other", 0, id="other controller"),
+        pytest.param(NEW, "regarding.kind=Pod,type=Normal", 1, id="regarding"),
+        pytest.param(NEW, "regarding.kind!=Pod", 0, id="not regarding"),
+        pytest.param(CORE, "reportingComponent=example.com/probe", 1, id="component"),
+        pytest.param(CORE, "involvedObject.kind=Pod", 1, id="involved object"),
+    ],
+)
+async def test_each_view_selects_by_its_own_names(client: Client, path: str, fields: str, found: int) -> None:
+    """line 37: two views of one Event, each with its own names for the same fields."""
+    await client.ok("POST", NEW, EVENT)
+    assert len((await client.ok("GET", f"{path}?fieldSelector={quote(fields)}"))["items"]) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [pytest.param(NEW, "involvedObject.kind", id="new"), pytest.param(CORE, "regarding.kind", id="old")],
+)
+async def test_the_names_of_the_other_view_are_refused(client: Client, path: str, label: str) -> None:
+    refused = await client("GET", f"{path}?fieldSelector={label}%3DPod")
+    assert (refused.status, refused.message) == (400, f"field label not supported: {label}")

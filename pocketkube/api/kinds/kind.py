@@ -83,6 +83,8 @@ class Kind:
     row: Callable[[Obj, datetime], list[Any]] | None = None  # all cells of one object, one a column
     # Field selectors beyond metadata.name and metadata.namespace.
     selectable: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
+    # What this version calls the selectable fields of the stored one, where it renames them.
+    field_labels: Mapping[str, str] = field(default_factory=dict)
 
     # Fills the fresh object in place; runs at create, update and on read of custom resources.
     default: Callable[[Obj], None] | None = None

@@ -64,15 +64,18 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     return core.row(core.KIND.convert(obj, "v1") if core.KIND.convert else obj, now)
 
 
-def _about(name: str) -> Callable[[Obj], str]:
-    return lambda obj: str((obj.get("regarding") or {}).get(name) or "")
+def _selectable() -> tuple[dict[str, Callable[[Obj], str]], dict[str, str]]:
+    """(this version's selectable fields, what the core form calls each): one index serves both views."""
+    selectable, labels = {}, {}
+    for label, value in core.KIND.selectable.items():
+        head, dot, rest = label.partition(".")
+        renamed = core.RENAMED.get(head, head) + dot + rest
+        labels[renamed] = label
+        selectable[renamed] = value
+    return selectable, labels
 
 
-_ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-_SELECTABLE: dict[str, Callable[[Obj], str]] = {f"regarding.{name}": _about(name) for name in _ABOUT}
-_SELECTABLE["reason"] = lambda obj: str(obj.get("reason") or "")
-_SELECTABLE["type"] = lambda obj: str(obj.get("type") or "")
-_SELECTABLE["reportingController"] = lambda obj: str(obj.get("reportingController") or "")
+_SELECTABLE, _FIELD_LABELS = _selectable()
 
 
 KIND = Kind(
@@ -91,6 +94,7 @@ KIND = Kind(
     columns=core.COLUMNS,
     row=_row,
     selectable=_SELECTABLE,
+    field_labels=_FIELD_LABELS,
     default=_default,
     validate=_validate,
     validate_update=_validate_update,
