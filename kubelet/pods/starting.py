@@ -105,10 +105,10 @@ class Starter:
         starts: Sequence[Start],
         sandbox: SandboxRecord,
         *,
-        running: Awaitable[None],
+        running: Awaitable[None] | None,
         publish: Callable[[], None],
     ) -> int:
-        """Returns how many were started, in vain or not. `running` ends when the sandbox runs.
+        """Returns how many were started, in vain or not. `running`, of a new sandbox, ends once it runs.
 
         Problems of single containers end up in `waiting` and as events. Raises Unready.
         """
@@ -116,7 +116,8 @@ class Starter:
         around = await self.set_up_volumes(pod, sandbox)
         prepared = [asyncio.create_task(self._prepare(pod, s, sandbox, around)) for s in starts]
         try:
-            await running
+            if running is not None:
+                await running
             for start, task in zip(starts, prepared, strict=True):
                 record = await task
                 if record is not None:

@@ -313,15 +313,13 @@ class PodWorker:
 
     async def _start(self, starts: list[Start]) -> None:
         sandbox = self.records.sandbox()
-        if sandbox is None:
-            return
+        if sandbox is not None:
+            await self._run_starts(starts, sandbox)
 
-        async def runs_already() -> None:
-            return None
-
-        await self._run_starts(starts, sandbox, runs_already())
-
-    async def _run_starts(self, starts: list[Start], sandbox: SandboxRecord, running: Awaitable[None]) -> None:
+    async def _run_starts(
+        self, starts: list[Start], sandbox: SandboxRecord, running: Awaitable[None] | None = None
+    ) -> None:
+        """`running`: what ends once a new sandbox runs."""
         started = await self._unless_interrupted(
             self._starter.start(self.pod, starts, sandbox, running=running, publish=self.show)
         )

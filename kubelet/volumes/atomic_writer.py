@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubelet.volumes.ownership import give, give_to_group
+
 DATA, NEXT = "..data", "..data_tmp"
 
 
@@ -55,9 +57,12 @@ def _fill(folder: Path, files: Mapping[str, File], group: int | None) -> Path:
         target = fresh / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.content)
-        os.chmod(target, file.mode | (0o440 if group is not None else 0))
-        if group is not None or file.owner is not None:
-            os.chown(target, -1 if file.owner is None else file.owner, -1 if group is None else group)
+        os.chmod(target, file.mode)
+        if file.owner is not None:
+            os.chown(target, file.owner, -1)
+    if group is not None:  # before readers see any of it
+        give_to_group(fresh, group, read_only=True)
+        give(str(folder), group, read_only=True)
     return fresh
 
 

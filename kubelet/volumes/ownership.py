@@ -13,8 +13,8 @@ def give_to_group(folder: Path, group: int, *, read_only: bool = False, policy: 
         return
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            _give(os.path.join(parent, name), group, read_only=read_only)
-    _give(str(folder), group, read_only=read_only)
+            give(os.path.join(parent, name), group, read_only=read_only)
+    give(str(folder), group, read_only=read_only)
 
 
 def _is_right(folder: Path, group: int) -> bool:
@@ -22,7 +22,8 @@ def _is_right(folder: Path, group: int) -> bool:
     return found.st_gid == group and bool(found.st_mode & stat.S_ISGID)
 
 
-def _give(path: str, group: int, *, read_only: bool) -> None:
+def give(path: str, group: int, *, read_only: bool) -> None:
+    """One file or folder, not what is below it."""
     found = os.lstat(path)
     os.lchown(path, -1, group)
     if stat.S_ISLNK(found.st_mode):

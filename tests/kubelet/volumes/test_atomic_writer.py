@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +46,18 @@ def test_removed_keys_disappear(tmp_path: Path) -> None:
 def test_group_may_read(tmp_path: Path) -> None:
     write(tmp_path, {"a": File(b"1", 0o600)}, group=os.getgid())
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to other groups")
+def test_group_has_the_folders_too(tmp_path: Path) -> None:
+    """line 65: the volume's folder and those inside belong to the group and hand it on."""
+    volume = tmp_path / "volume"
+    write(volume, {"d/a": File(b"1", 0o400, owner=1000)}, group=3000)
+    for folder in (volume, volume / "d"):
+        found = folder.stat()
+        assert (found.st_gid, bool(found.st_mode & stat.S_ISGID), found.st_mode & 0o050) == (3000, True, 0o050)
+    found = (volume / "d/a").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1000, 3000, 0o440)
 
 
 PATHS = st.sampled_from(["a", "b", "c", "d/e", "d/f"])
