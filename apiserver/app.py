@@ -8,13 +8,10 @@ import logging
 import socket
 import ssl
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
-from apiserver import admission, authn, authz, bootstrap, options
+from apiserver import admission, bootstrap, identity, options
 from apiserver.api import Api
-from apiserver.authn.requestheader import RequestHeader
-from apiserver.authn.tokens import TokenIssuer
 from apiserver.chain import Application
 from apiserver.configfile import BadFile
 from apiserver.flowcontrol import InFlight, Turns, upkeep
@@ -50,7 +47,7 @@ class Server:
         )
         self.registry.add(scheme.builtin().kinds())
         self.cluster = RegistryCluster(self.registry)
-        self.authorizer = authz.build(self.cluster, flags.authorization_mode)
+        self.authorizer = identity.authorizer(flags, self.cluster)
         self.registry.admission = admission.build(
             self.cluster,
             flags.enable_admission_plugins,
@@ -58,28 +55,15 @@ class Server:
             authorizer=self.authorizer,
             kind_of=self.registry.kind_of,
         )
+        self.trusted = identity.trusted_issuers(flags)
         self.api = self._api()
         self.app = Application(self.api)
 
     def _api(self) -> Api:
         flags = self.flags
-        keys = tuple(Path(path).read_bytes() for path in flags.service_account_key_file)
-        signing = flags.service_account_signing_key_file
-        config = authn.AuthnConfig(
-            cluster=self.cluster,
-            client_ca=_read(flags.client_ca_file),
-            service_account_keys=keys or ((_read(signing),) if signing else ()),
-            issuers=flags.service_account_issuer,
-            audiences=flags.audiences,
-            bootstrap_tokens=flags.enable_bootstrap_token_auth,
-            token_file=flags.token_auth_file,
-            request_header=_request_header(flags),
-            anonymous=flags.anonymous_auth,
-            authorizer=self.authorizer,
-        )
         return Api(
             registry=self.registry,
-            authenticator=authn.build(config),
+            authenticator=identity.authenticator(flags, self.cluster, self.trusted, self.authorizer),
             authorizer=self.authorizer,
             options=flags,
             kubelets=Kubelets(
@@ -89,8 +73,8 @@ class Server:
                 flags.kubelet_preferred_address_types,
             ),
             turns=_turns(self.registry, flags),
-            tokens=TokenIssuer(_read(signing), flags.service_account_issuer[0], flags.audiences) if signing else None,
-            public_keys=keys,
+            tokens=identity.token_issuer(flags),
+            public_keys=identity.public_keys(flags),
         )
 
     def measure(self) -> None:
@@ -118,12 +102,17 @@ class Server:
     def _files(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What follows files that may change while the server runs."""
         flags = self.flags
-        if not flags.encryption_provider_config_automatic_reload or not flags.encryption_provider_config:
-            return {}
-        from apiserver.storage.encryption import EncryptedStore
+        found: dict[str, Coroutine[Any, Any, None]] = {}
+        if self.trusted is not None:
+            found["trusted issuers"] = self.trusted.run()
+        if flags.authorization_config:
+            found["authorization configuration"] = self.authorizer.run()
+        if flags.encryption_provider_config_automatic_reload and flags.encryption_provider_config:
+            from apiserver.storage.encryption import EncryptedStore
 
-        assert isinstance(self.store, EncryptedStore)
-        return {"encryption configuration": self.store.follow(flags.encryption_provider_config)}
+            assert isinstance(self.store, EncryptedStore)
+            found["encryption configuration"] = self.store.follow(flags.encryption_provider_config)
+        return found
 
     async def _serve(self, stop: asyncio.Event) -> None:
         flags = self.flags
@@ -147,6 +136,11 @@ class Server:
             raise SystemExit(1) from None
         finally:
             await tasks.cancel(stopping)
+
+    async def close(self) -> None:
+        """Leave the other servers that were asked."""
+        await self.api.authenticator.close()
+        await self.authorizer.close()
 
     async def _tell_stopping(self, stop: asyncio.Event) -> None:
         """Readiness ends before the connections do."""
@@ -174,6 +168,7 @@ async def run(flags: Options, stop: asyncio.Event) -> None:
             task.result()
     finally:
         await tasks.cancel(answering, beside)
+        await server.close()
         await store.close()
 
 
@@ -186,28 +181,12 @@ def encrypted(store: Store, flags: Options) -> Store:
     return encryption.EncryptedStore(store, encryption.load(flags.encryption_provider_config))
 
 
-def _read(path: str) -> bytes:
-    return Path(path).read_bytes() if path else b""
-
-
 def _turns(registry: Registry, flags: Options) -> Turns | InFlight:
     reading, mutating = flags.max_requests_inflight, flags.max_mutating_requests_inflight
     if not flags.enable_priority_and_fairness:
         return InFlight(reading=reading, mutating=mutating)
     schemas, levels = (registry.by_plural(GROUP, plural).cache for plural in (upkeep.SCHEMAS, upkeep.LEVELS))
     return Turns(schemas, levels, seats=reading + mutating, request_seconds=options.seconds(flags.request_timeout))
-
-
-def _request_header(flags: Options) -> RequestHeader | None:
-    if not flags.requestheader_client_ca_file:
-        return None
-    return RequestHeader(
-        client_ca=_read(flags.requestheader_client_ca_file),
-        allowed_names=flags.requestheader_allowed_names,
-        username_headers=tuple(h.lower() for h in flags.requestheader_username_headers),
-        group_headers=tuple(h.lower() for h in flags.requestheader_group_headers),
-        extra_prefixes=tuple(h.lower() for h in flags.requestheader_extra_headers_prefix),
-    )
 
 
 def own_address(bind: str) -> str:

@@ -12,9 +12,11 @@ from functools import partial
 
 from apiserver import paths
 from apiserver.api import Api
+from apiserver.asking import settled
 from apiserver.authz.denial import forbidden
 from apiserver.flowcontrol import Turns
 from apiserver.flowcontrol.layer import limit_in_flight, take_turn
+from apiserver.interfaces import Undecided
 from apiserver.request import Receive, Request, Response, Scope, Send, status_response
 from apiserver.routing import dispatch
 from apiserver.storage.interface import StoreUnavailable
@@ -75,15 +77,20 @@ async def wait_for_cache(api: Api, following: Next, request: Request) -> Respons
 
 
 async def authenticate(api: Api, following: Next, request: Request) -> Response | None:
-    request.user = await api.authenticator.authenticate(request.headers, request.peer_certificate)
+    request.user = await api.authenticator.authenticate(request.headers, request.peer_certificate, request.path)
     return await following(request)
 
 
 async def authorize(api: Api, following: Next, request: Request) -> Response | None:
     if request.path in ALWAYS_ALLOWED:
         return await following(request)
-    decision = api.authorizer.authorize(request.user, request.info)
+    try:
+        decision = api.authorizer.authorize(request.user, request.info)
+    except Undecided:
+        decision = await settled(lambda: api.authorizer.authorize(request.user, request.info))
     if not decision.allowed:
+        if decision.error and not decision.denied:
+            raise errors.InternalError(f'Internal Server Error: "{request.path}": {decision.error}')
         raise forbidden(request.user, request.info, decision.reason)
     return await following(request)
 

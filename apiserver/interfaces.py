@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -40,20 +40,32 @@ class RequestInfo:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """allowed True: go on; False with `denied`: stop; False without: no opinion. `reason` is for the message."""
+    """allowed True: go on; False with `denied`: stop; False without: no opinion. `reason` is for the message, `error`
+    what kept an authorizer from deciding."""
 
     allowed: bool
     reason: str = ""
     denied: bool = False
+    error: str = ""
+
+
+class Undecided(Exception):
+    """Somebody else must be asked first: `await ask()`, then put the same question again."""
+
+    def __init__(self, ask: Callable[[], Awaitable[None]]):
+        self.ask = ask
 
 
 class Authenticator(Protocol):
-    async def authenticate(self, headers: Sequence[tuple[bytes, bytes]], peer_certificate: bytes | None) -> User:
+    async def authenticate(
+        self, headers: Sequence[tuple[bytes, bytes]], peer_certificate: bytes | None, path: str = ""
+    ) -> User:
         """The subject of a request. `peer_certificate` is the verified client certificate, DER. Raises errors.Unauthorized."""
 
 
 class Authorizer(Protocol):
-    def authorize(self, user: User, request: RequestInfo) -> Decision: ...
+    def authorize(self, user: User, request: RequestInfo) -> Decision:
+        """Never waits. Raises Undecided where the answer has to come from elsewhere; see apiserver.asking."""
 
     async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
         """(resourceRules, nonResourceRules, incomplete) for SelfSubjectRulesReview."""

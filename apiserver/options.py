@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ class Options:
     service_account_key_file: tuple[str, ...] = ()
     service_account_signing_key_file: str = ""
     service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc.cluster.local",)
+    service_account_extend_token_expiration: bool = True
+    service_account_max_token_expiration: str = "0s"  # 0 is no limit
+    service_account_jwks_uri: str = ""
     api_audiences: tuple[str, ...] = ()
     service_cluster_ip_range: str = "10.96.0.0/12"
     service_node_port_range: str = "30000-32767"
@@ -41,15 +45,35 @@ class Options:
         "ExternalIP",
     )
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
+    authorization_config: str = ""
+    authorization_policy_file: str = ""
+    authorization_webhook_config_file: str = ""
+    authorization_webhook_version: str = "v1beta1"
+    authorization_webhook_cache_authorized_ttl: str = "5m0s"
+    authorization_webhook_cache_unauthorized_ttl: str = "30s"
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
     enable_bootstrap_token_auth: bool = False
     token_auth_file: str = ""
+    authentication_config: str = ""
+    authentication_token_webhook_config_file: str = ""
+    authentication_token_webhook_version: str = "v1beta1"
+    authentication_token_webhook_cache_ttl: str = "2m0s"
+    oidc_issuer_url: str = ""
+    oidc_client_id: str = ""
+    oidc_username_claim: str = "sub"
+    oidc_username_prefix: str = ""
+    oidc_groups_claim: str = ""
+    oidc_groups_prefix: str = ""
+    oidc_required_claim: tuple[str, ...] = ()
+    oidc_signing_algs: tuple[str, ...] = ("RS256",)
+    oidc_ca_file: str = ""
     proxy_client_cert_file: str = ""
     proxy_client_key_file: str = ""
     requestheader_client_ca_file: str = ""
     requestheader_allowed_names: tuple[str, ...] = ()
     requestheader_username_headers: tuple[str, ...] = ("x-remote-user",)
+    requestheader_uid_headers: tuple[str, ...] = ("x-remote-uid",)
     requestheader_group_headers: tuple[str, ...] = ("x-remote-group",)
     requestheader_extra_headers_prefix: tuple[str, ...] = ("x-remote-extra-",)
     event_ttl: str = "1h0m0s"
@@ -120,17 +144,27 @@ class _Extend(argparse.Action):
         setattr(namespace, self.dest, given if present is self.default else present + given)
 
 
-def seconds(duration: str) -> int:
-    """`1h0m0s` as seconds. Raises ValueError."""
-    total, number = 0.0, ""
-    for char in duration:
-        if char.isdigit() or char == ".":
-            number += char
-        elif char in "hms" and number:
-            total += float(number) * {"h": 3600, "m": 60, "s": 1}[char]
-            number = ""
-        else:
-            raise ValueError(f"invalid duration {duration!r}")
-    if number:
-        raise ValueError(f"missing unit in duration {duration!r}")
-    return int(total)
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_PIECE = re.compile(r"(\d+\.?\d*|\.\d+)([a-zµ]*)")
+
+
+def duration(text: str) -> float:
+    """`1h0m0s` or `500ms` in seconds. Raises ValueError."""
+    total, at = 0.0, 0
+    while at < len(text) and text != "0":
+        piece = _PIECE.match(text, at)
+        if piece is None:
+            raise ValueError(f"invalid duration {text!r}")
+        if piece[2] not in _UNITS:
+            why = f"unknown unit {piece[2]!r}" if piece[2] else "missing unit"
+            raise ValueError(f"{why} in duration {text!r}")
+        total += float(piece[1]) * _UNITS[piece[2]]
+        at = piece.end()
+    if not text:
+        raise ValueError(f"invalid duration {text!r}")
+    return total
+
+
+def seconds(text: str) -> int:
+    """A duration in whole seconds. Raises ValueError."""
+    return int(duration(text))

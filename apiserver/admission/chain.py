@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from apiserver.admission.plugin import Plugin, Step
-from apiserver.interfaces import AdmissionRequest
+from apiserver.interfaces import AdmissionRequest, Undecided
 
 _KEPT = 8192
 
@@ -26,22 +26,13 @@ class Chain:
 
     async def mutate(self, request: AdmissionRequest) -> None:
         steps = self._concerned(request)
-        for step in steps.mutate:
-            pending = step(request)
-            if pending is not None:
-                await pending
+        await _take(steps.mutate, request)
         if request.changed_outside:
             # A container that a webhook added gets what all containers get.
-            for step in steps.again:
-                pending = step(request)
-                if pending is not None:
-                    await pending
+            await _take(steps.again, request)
 
     async def validate(self, request: AdmissionRequest) -> None:
-        for step in self._concerned(request).validate:
-            pending = step(request)
-            if pending is not None:
-                await pending
+        await _take(self._concerned(request).validate, request)
 
     async def close(self) -> None:
         """Give back what plugins hold open."""
@@ -66,3 +57,15 @@ class Chain:
             tuple(p.mutate for p in plugins if p.mutate is not None and p.built_in),
             tuple(p.validate for p in plugins if p.validate is not None),
         )
+
+
+async def _take(steps: tuple[Step, ...], request: AdmissionRequest) -> None:
+    for step in steps:
+        while True:
+            try:
+                pending = step(request)
+                if pending is not None:
+                    await pending
+                break
+            except Undecided as undecided:  # a right that another server knows of
+                await undecided.ask()

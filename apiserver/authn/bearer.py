@@ -26,3 +26,7 @@ class Bearer:
 class BearerAuthenticator(Protocol):
     async def authenticate(self, token: str, audiences: Sequence[str] = ()) -> Bearer | None:
         """None: not a token of this kind. `audiences` () means the API's own. Raises InvalidToken."""
+
+    async def close(self) -> None:
+        """Give back what is held open: nothing, for most."""
+        return

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from apiserver.authn.bearer import Bearer, InvalidToken
+from apiserver.authn.bearer import Bearer, BearerAuthenticator, InvalidToken
 from apiserver.interfaces import Cluster, User
 
 Obj = dict[str, Any]
@@ -20,7 +20,7 @@ _TOKEN = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 _GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 
 
-class BootstrapTokens:
+class BootstrapTokens(BearerAuthenticator):
     """A `BearerAuthenticator` over the Secrets of kube-system."""
 
     def __init__(self, cluster: Cluster, *, now: Callable[[], float] = time.time):

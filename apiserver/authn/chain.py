@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from apiserver.asking import settled
 from apiserver.authn.bearer import Bearer, BearerAuthenticator, InvalidToken
 from apiserver.authn.impersonation import impersonate
 from apiserver.authn.requestheader import RequestHeader
@@ -26,6 +27,11 @@ _WEBSOCKET_PREFIX = b"base64url.bearer.authorization.k8s.io."
 _KEPT = 16384
 
 
+def everywhere(path: str) -> bool:
+    """Anonymous requests are let through to authorization, whatever their path."""
+    return True
+
+
 class Chain:
     """Implements `Authenticator`."""
 
@@ -35,7 +41,7 @@ class Chain:
         bearers: Sequence[BearerAuthenticator],
         *,
         request_header: RequestHeader | None = None,
-        anonymous: bool = True,
+        anonymous: Callable[[str], bool] = everywhere,
         authorizer: Authorizer | None = None,
         now: Callable[[], float] = time.time,
     ):
@@ -47,7 +53,7 @@ class Chain:
         self._now = now
         self._known: dict[bytes, Bearer] = {}
 
-    async def authenticate(self, headers: Headers, peer_certificate: bytes | None) -> User:
+    async def authenticate(self, headers: Headers, peer_certificate: bytes | None, path: str = "") -> User:
         """The subject. Raises errors.Unauthorized; with impersonation errors.Forbidden and errors.BadRequest too."""
         authorization = None
         impersonating = False
@@ -64,9 +70,10 @@ class Chain:
         if peer_certificate is not None:
             user = self._by_certificate(headers, peer_certificate)
         if user is None:
-            user = await self._by_header(authorization)
+            user = await self._by_header(authorization, path)
         if impersonating and self._authorizer is not None:
-            return impersonate(user, headers, self._authorizer)
+            authorizer = self._authorizer
+            return await settled(lambda: impersonate(user, headers, authorizer))
         return user
 
     def _by_certificate(self, headers: Headers, der: bytes) -> User | None:
@@ -76,24 +83,25 @@ class Chain:
                 return user
         return self._certificates.user(der)
 
-    async def _by_header(self, authorization: bytes | None) -> User:
+    async def _by_header(self, authorization: bytes | None, path: str) -> User:
         if authorization is None:
-            if self._anonymous:
-                return ANONYMOUS
-            raise errors.Unauthorized
+            return self._nobody(path)
         known = self._known.get(authorization)
         if known is not None:
             if self._now() < known.expires and (known.holds is None or known.holds()):
                 return known.user
             self._known.pop(authorization, None)
-        return await self._first_seen(authorization)
+        return await self._first_seen(authorization, path)
 
-    async def _first_seen(self, authorization: bytes) -> User:
+    def _nobody(self, path: str) -> User:
+        if self._anonymous(path):
+            return ANONYMOUS
+        raise errors.Unauthorized
+
+    async def _first_seen(self, authorization: bytes, path: str) -> User:
         scheme, _, token = authorization.decode("latin-1").strip().partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            if self._anonymous:
-                return ANONYMOUS
-            raise errors.Unauthorized
+            return self._nobody(path)
         try:
             bearer = await self.verify(token.strip())
         except InvalidToken as invalid:
@@ -106,11 +114,22 @@ class Chain:
 
     async def verify(self, token: str, audiences: Sequence[str] = ()) -> Bearer:
         """What a token stands for, unremembered. Raises InvalidToken."""
+        why = []
         for bearers in self._bearers:
-            found = await bearers.authenticate(token, audiences)
+            try:
+                found = await bearers.authenticate(token, audiences)
+            except InvalidToken as invalid:  # one of the next may know better
+                why.append(str(invalid))
+                continue
             if found is not None:
                 return found
-        raise InvalidToken("no authenticator knows this token")
+        if not why:
+            raise InvalidToken("invalid bearer token")
+        raise InvalidToken(why[0] if len(why) == 1 else f"[{', '.join(why)}]")
+
+    async def close(self) -> None:
+        for bearers in self._bearers:
+            await bearers.close()
 
 
 def _from_websocket(value: bytes) -> bytes | None:

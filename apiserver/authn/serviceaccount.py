@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from apiserver.authn.bearer import Bearer, InvalidToken
+from apiserver.authn.bearer import Bearer, BearerAuthenticator, InvalidToken
+from apiserver.authn.jwts import unverified_claims
 from apiserver.interfaces import Cluster, User
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _LEGACY = "kubernetes.io/serviceaccount/"
 _PREFIX = "authentication.kubernetes.io/"
 
 
-class ServiceAccountTokens:
+class ServiceAccountTokens(BearerAuthenticator):
     """A `BearerAuthenticator`. `issuers`: the first is what new tokens carry, the rest are still accepted."""
 
     def __init__(
@@ -37,7 +38,7 @@ class ServiceAccountTokens:
         """None where the token is not one of ours; raises InvalidToken where it is and does not hold."""
         import jwt
 
-        unverified = _peek(token)
+        unverified = unverified_claims(token)
         if unverified is None or unverified.get("iss") not in self._issuers | {LEGACY_ISSUER}:
             return None
         try:
@@ -139,20 +140,6 @@ def _holds(found: Obj | None, uid: str) -> bool:
         return False
     deleted = found["metadata"].get("deletionTimestamp")
     return not deleted or time.time() < datetime.fromisoformat(deleted).timestamp() + LEEWAY_SECONDS
-
-
-def _peek(token: str) -> Obj | None:
-    """The claims without any check; None where this is no JWT."""
-    import orjson
-
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return None
-    return claims if isinstance(claims, dict) else None
 
 
 def _extra(claims: Obj, private: Obj) -> dict[str, tuple[str, ...]]:

@@ -6,11 +6,11 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from apiserver.authn.bearer import Bearer
+from apiserver.authn.bearer import Bearer, BearerAuthenticator
 from apiserver.interfaces import User
 
 
-class TokenFile:
+class TokenFile(BearerAuthenticator):
     """A `BearerAuthenticator` over fixed tokens."""
 
     def __init__(self, lines: Iterable[str]):

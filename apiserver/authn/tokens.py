@@ -6,6 +6,7 @@ re-read their token file; `warnafter` keeps the time it should have ended.
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,7 +22,8 @@ EXTENDED_SECONDS = 365 * 24 * 3600
 
 
 class TokenIssuer:
-    """Signs with one key. `audiences` are the API's own: what a token is for when nothing is asked."""
+    """Signs with one key. `audiences` are the API's own: what a token is for when nothing is asked. No token lasts more
+    than `longest` seconds, 0 for any."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class TokenIssuer:
         audiences: Sequence[str] = (),
         *,
         extend: bool = True,
+        longest: float = 0.0,
         now: Callable[[], float] = time.time,
     ):
         self.issuer = issuer
@@ -38,6 +41,7 @@ class TokenIssuer:
         self._algorithm = keys.algorithm(self._key)
         self._key_id = keys.key_id(self._key.public_key())
         self._extend = extend
+        self._longest = int(longest)
         self._now = now
 
     def issue(
@@ -54,7 +58,7 @@ class TokenIssuer:
 
         started = int(self._now())
         wanted = tuple(audiences or ()) or self.audiences
-        seconds = expiration_seconds or 3600
+        seconds = min(expiration_seconds or 3600, self._longest or sys.maxsize)
         claims = self._claims(service_account, wanted, started)
         private = claims["kubernetes.io"]
         if bound_object is not None:

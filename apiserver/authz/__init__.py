@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apiserver.authz.chain import AlwaysAllow, AlwaysDeny, Chain
+from apiserver.authz.chain import Chain
+from apiserver.authz.composition import Composition
+from apiserver.authz.configuration import Mode
 from apiserver.authz.denial import forbidden
-from apiserver.authz.node import NodeAuthorizer
 from apiserver.authz.rbac import RBAC
-from apiserver.interfaces import Authorizer, Cluster
+from apiserver.interfaces import Cluster
 
-__all__ = ["RBAC", "Chain", "build", "forbidden"]
+__all__ = ["RBAC", "Chain", "Composition", "build", "forbidden"]
 
 
-def build(cluster: Cluster, modes: Sequence[str]) -> Chain:
-    """The server's `Authorizer` for --authorization-mode. Raises ValueError for a mode that is not there."""
-    made: list[Authorizer] = []
-    for mode in modes:
-        match mode:
-            case "RBAC":
-                made.append(RBAC(cluster))
-            case "Node":
-                made.append(NodeAuthorizer(cluster))
-            case "AlwaysAllow":
-                made.append(AlwaysAllow())
-            case "AlwaysDeny":
-                made.append(AlwaysDeny())
-            case _:
-                raise ValueError(f"authorization mode {mode!r} is not one of Node, RBAC, AlwaysAllow, AlwaysDeny")
-    return Chain(made)
+def build(cluster: Cluster, modes: Sequence[str]) -> Composition:
+    """The server's `Authorizer` for modes that need no file. Raises ValueError for a mode that is not there."""
+    return Composition(cluster, [Mode(type=mode) for mode in modes])

@@ -24,14 +24,16 @@ class Chain:
     def authorize(self, user: User, request: RequestInfo) -> Decision:
         if MASTERS in user.groups:
             return _MASTER
-        reasons = []
+        reasons, failures = [], []
         for authorizer in self.authorizers:
             decision = authorizer.authorize(user, request)
             if decision.allowed or decision.denied:
                 return decision
             if decision.reason:
                 reasons.append(decision.reason)
-        return Decision(False, ", ".join(reasons))
+            if decision.error:
+                failures.append(decision.error)
+        return Decision(False, "\n".join(reasons), error=_aggregate(failures))
 
     async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
         if MASTERS in user.groups:
@@ -45,6 +47,10 @@ class Chain:
             url_rules += urls
             incomplete = incomplete or partial
         return resource_rules, url_rules, incomplete
+
+
+def _aggregate(failures: list[str]) -> str:
+    return failures[0] if len(failures) == 1 else f"[{', '.join(failures)}]" if failures else ""
 
 
 class AlwaysAllow:

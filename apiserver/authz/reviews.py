@@ -82,6 +82,8 @@ def _decided(authorizer: Authorizer, review: Obj, user: User) -> Obj:
         status["denied"] = True
     if decision.reason:
         status["reason"] = decision.reason
+    if decision.error:
+        status["evaluationError"] = decision.error
     return {**review, "status": status}
 
 

@@ -48,7 +48,7 @@ def _health(name: str) -> Endpoint:
 async def _openid(api: Api, request: Request) -> Response:
     options = api.options
     address = options.advertise_address or "kubernetes.default.svc"
-    uri = f"https://{address}:{options.secure_port}{oidc.JWKS_PATH}"
+    uri = options.service_account_jwks_uri or f"https://{address}:{options.secure_port}{oidc.JWKS_PATH}"
     value = oidc.configuration(options.service_account_issuer[0], api.public_keys, jwks_uri=uri)
     return Response(orjson.dumps(value), headers=[(b"cache-control", b"public, max-age=3600")])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.api import Api
+from apiserver.asking import settled
 from apiserver.authn import reviews as authn
 from apiserver.authz import reviews as authz
 from apiserver.decoding import read_object, writer_of
@@ -37,17 +38,20 @@ async def self_subject(api: Api, request: Request, resource: Resource) -> Respon
 
 
 async def subject_access(api: Api, request: Request, resource: Resource) -> Response:
-    return _answer(request, authz.subject_access(api.authorizer, await _question(request, resource)))
+    question = await _question(request, resource)
+    return _answer(request, await settled(lambda: authz.subject_access(api.authorizer, question)))
 
 
 async def local_subject_access(api: Api, request: Request, resource: Resource) -> Response:
     question = await _question(request, resource)
-    return _answer(request, authz.local_subject_access(api.authorizer, question, request.info.namespace))
+    namespace = request.info.namespace
+    answer = await settled(lambda: authz.local_subject_access(api.authorizer, question, namespace))
+    return _answer(request, answer)
 
 
 async def self_subject_access(api: Api, request: Request, resource: Resource) -> Response:
     question = await _question(request, resource)
-    return _answer(request, authz.self_subject_access(api.authorizer, question, request.user))
+    return _answer(request, await settled(lambda: authz.self_subject_access(api.authorizer, question, request.user)))
 
 
 async def self_subject_rules(api: Api, request: Request, resource: Resource) -> Response:

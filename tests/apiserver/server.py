@@ -188,6 +188,7 @@ async def running(folder: Path, store: Store | None = None, **flags: Any) -> Asy
         yield Client(server)
     finally:
         await tasks.cancel(task)
+        await server.close()
 
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> None:

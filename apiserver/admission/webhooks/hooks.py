@@ -12,6 +12,7 @@ from apiserver.admission.matching import GROUP, Constraints, Versioned, in_versi
 from apiserver.admission.plugin import Setup
 from apiserver.admission.webhooks import review
 from apiserver.admission.webhooks.calling import CallFailed, WebhookCaller
+from apiserver.asking import settled
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api import cel
 from pocketkube.api.cel import authorizer as asking
@@ -83,7 +84,7 @@ class Hooks:
     async def ask(self, hook: Hook, kind: Kind, request: AdmissionRequest) -> review.Answer | None:
         """None where the hook is left out: a condition says no, or it failed and may be ignored. Raises StatusError."""
         versioned = in_version(request, kind)
-        if not hook.holds(request, versioned, self._setup):
+        if not await settled(lambda: hook.holds(request, versioned, self._setup)):
             return None
         hook.check_dry_run(request)
         try:

@@ -19,12 +19,23 @@ _answers: list[Answer] = []
 @contextmanager
 def answering(answer: Answer) -> Iterator[None]:
     """`answer(question, verb)` gives (allowed, reason); the question has path, or group, resource, subresource, namespace,
-    name, and serviceAccount as (namespace, name) where another subject is meant."""
-    _answers.append(answer)
+    name, and serviceAccount as (namespace, name) where another subject is meant. What it raises is raised at the end."""
+    failures: list[Exception] = []
+
+    def answered(question: Question, verb: str) -> tuple[bool, str]:
+        try:
+            return answer(question, verb)
+        except Exception as failure:  # would become a text on its way through the evaluator
+            failures.append(failure)
+            raise
+
+    _answers.append(answered)
     try:
         yield
     finally:
         _answers.pop()
+        if failures:
+            raise failures[0]
 
 
 def of_request(*, group: str, resource: str, subresource: str, namespace: str, name: str) -> Question:

@@ -1,0 +1,56 @@
+"""Selectors of a request as authorization sees them: requirements with upstream's operators; [] where a selector cannot be read."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pocketkube.api.meta import errors, selectors
+
+Obj = dict[str, Any]
+
+
+@lru_cache(maxsize=1024)
+def of_fields(text: str) -> tuple[Obj, ...]:
+    """`spec.nodeName=n1,a!=b` as In and NotIn requirements."""
+    if not text:
+        return ()
+    try:
+        found = selectors.parse_field_selector(text)
+    except errors.StatusError:
+        return ()
+    return tuple(
+        {"key": key, "operator": "NotIn" if op == "!=" else "In", "values": [value]} for key, op, value in found
+    )
+
+
+@lru_cache(maxsize=1024)
+def of_labels(text: str) -> tuple[Obj, ...]:
+    """Label requirements: In, NotIn, Exists, DoesNotExist; what compares numbers cannot be said and is left out."""
+    if not text:
+        return ()
+    try:
+        found = selectors.parse_label_selector(text)
+    except errors.StatusError:
+        return ()
+    made = []
+    for requirement in found.requirements:
+        operator = _OPERATORS.get(requirement.op)
+        if operator is None:
+            continue
+        entry: Obj = {"key": requirement.key, "operator": operator}
+        if requirement.values:
+            entry["values"] = sorted(requirement.values)
+        made.append(entry)
+    return tuple(made)
+
+
+_OPERATORS = {
+    "in": "In",
+    "=": "In",
+    "==": "In",
+    "notin": "NotIn",
+    "!=": "NotIn",
+    "exists": "Exists",
+    "!": "DoesNotExist",
+}
