@@ -18,12 +18,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import etcd3.etcdrpc as rpc
-
-from apiserver.storage.etcd import stream
+from apiserver.storage.etcd import messages, stream
 from apiserver.storage.etcd.compaction import Compactor
 from apiserver.storage.etcd.connection import Ambiguous, Connection, LeaseGone, Tls
 from apiserver.storage.etcd.leases import Leases
+from apiserver.storage.etcd.messages import COMPACT, RANGE, TXN, rpc
 from apiserver.storage.etcd.revisions import Revisions
 from apiserver.storage.interface import (
     Batch,
@@ -56,7 +55,7 @@ class EtcdStore:
     # reads
 
     async def get(self, key: str) -> Stored | None:
-        answer = await self._connection.read(_range, rpc.RangeRequest(key=key.encode()))
+        answer = await self._connection.read(RANGE, rpc.RangeRequest(key=key.encode()).SerializeToString())
         return _stored(answer.kvs[0]) if answer.kvs else None
 
     async def list(self, prefix: str, *, limit: int = 0, start: str = "", revision: int = 0) -> Page:
@@ -69,7 +68,7 @@ class EtcdStore:
 
     async def _read_at(self, request: Any, revision: int) -> Any:
         try:
-            return await self._connection.read(_range, request)
+            return await self._connection.read(RANGE, request.SerializeToString())
         except Compacted:
             raise Compacted(await self._oldest(revision)) from None
         except FutureRevision:
@@ -88,7 +87,7 @@ class EtcdStore:
         return await self._revisions.current()
 
     async def _fetch_revision(self) -> int:
-        answer = await self._connection.read(_range, _NEWEST)
+        answer = await self._connection.read(RANGE, _NEWEST)
         return int(answer.header.revision)
 
     def watch(self, prefix: str, *, after: int, previous: bool = False) -> AsyncIterator[Batch]:
@@ -97,9 +96,9 @@ class EtcdStore:
     # writes
 
     async def create(self, key: str, value: bytes, *, ttl_seconds: int = 0) -> int:
-        request = _transaction(key, 0, await self._put(key, value, ttl_seconds))
+        request = await self._put(key, value, 0, ttl_seconds)
         try:
-            answer = await self._connection.write(_txn, request)
+            answer = await self._connection.write(TXN, request)
         except Ambiguous as lost:
             return await self._created(key, value, lost)
         except LeaseGone:
@@ -110,7 +109,7 @@ class EtcdStore:
         return self._acknowledge(key, value, answer)
 
     async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
-        request = _transaction(key, revision, await self._put(key, value, ttl_seconds))
+        request = await self._put(key, value, revision, ttl_seconds)
         try:
             answer, lost = await self._compared(request)
         except LeaseGone:
@@ -126,8 +125,8 @@ class EtcdStore:
         raise RevisionMismatch(current)
 
     async def delete(self, key: str, *, revision: int) -> int:
-        operation = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key.encode()))
-        answer, lost = await self._compared(_transaction(key, revision, operation))
+        name = key.encode()
+        answer, lost = await self._compared(messages.expecting(name, revision, messages.delete(name)))
         if answer.succeeded:
             return self._acknowledge(key, b"", answer)
         current = _found(answer)
@@ -142,16 +141,17 @@ class EtcdStore:
         self.acknowledged(Change(key, value, revision, deleted=not value, previous=None))
         return revision
 
-    async def _put(self, key: str, value: bytes, ttl_seconds: int) -> Any:
+    async def _put(self, key: str, value: bytes, revision: int, ttl_seconds: int) -> bytes:
         lease = await self._leases.lease(ttl_seconds) if ttl_seconds else 0
-        return rpc.RequestOp(request_put=rpc.PutRequest(key=key.encode(), value=value, lease=lease))
+        name = key.encode()
+        return messages.expecting(name, revision, messages.put(name, value, lease))
 
-    async def _compared(self, request: Any) -> tuple[Any, Ambiguous | None]:
+    async def _compared(self, request: bytes) -> tuple[Any, Ambiguous | None]:
         """A transaction that compares an existing revision: it can be applied once only, so a lost one is repeated."""
         try:
-            return await self._connection.write(_txn, request), None
+            return await self._connection.write(TXN, request), None
         except Ambiguous as lost:
-            return await self._connection.read(_txn, request), lost
+            return await self._connection.read(TXN, request), lost
 
     async def _created(self, key: str, value: bytes, lost: Ambiguous) -> int:
         current = await self.get(key)
@@ -179,7 +179,9 @@ class EtcdStore:
 
     async def _value_at(self, key: str, revision: int, lost: Ambiguous) -> Stored:
         try:
-            answer = await self._connection.read(_range, rpc.RangeRequest(key=key.encode(), revision=revision))
+            answer = await self._connection.read(
+                RANGE, rpc.RangeRequest(key=key.encode(), revision=revision).SerializeToString()
+            )
         except Compacted:
             raise lost from None
         if not answer.kvs:
@@ -193,7 +195,7 @@ class EtcdStore:
 
     async def compact(self, revision: int) -> None:
         try:
-            await self._connection.read(lambda m: m.kv.Compact, rpc.CompactionRequest(revision=revision))
+            await self._connection.read(COMPACT, rpc.CompactionRequest(revision=revision).SerializeToString())
         except Compacted:
             raise Compacted(await self._oldest(revision)) from None
 
@@ -213,15 +215,7 @@ class EtcdStore:
         await self._connection.close()
 
 
-_NEWEST = rpc.RangeRequest(key=b"compact_rev_key", count_only=True)
-
-
-def _range(member: Any) -> Any:
-    return member.kv.Range
-
-
-def _txn(member: Any) -> Any:
-    return member.kv.Txn
+_NEWEST: bytes = rpc.RangeRequest(key=b"compact_rev_key", count_only=True).SerializeToString()
 
 
 def _prefix_end(prefix: str) -> bytes:
@@ -238,11 +232,3 @@ def _found(answer: Any) -> Stored | None:
     """What the failed branch of a transaction read."""
     kvs = answer.responses[0].response_range.kvs
     return _stored(kvs[0]) if kvs else None
-
-
-def _transaction(key: str, revision: int, operation: Any) -> Any:
-    """`operation` if the key is at `revision` (0: absent), else a read of the key."""
-    name = key.encode()
-    compare = rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=name, mod_revision=revision)
-    otherwise = rpc.RequestOp(request_range=rpc.RangeRequest(key=name))
-    return rpc.TxnRequest(compare=[compare], success=[operation], failure=[otherwise])

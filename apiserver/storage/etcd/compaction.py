@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 
-import etcd3.etcdrpc as rpc
-
 from apiserver.storage.etcd.connection import Connection
+from apiserver.storage.etcd.messages import COMPACT, TXN, rpc
 from apiserver.storage.interface import Compacted, StoreUnavailable
 from pocketkube.base.clock import Clock, SystemClock
 
@@ -43,7 +42,7 @@ class Compactor:
         get = rpc.RequestOp(request_range=rpc.RangeRequest(key=KEY))
         request = rpc.TxnRequest(compare=[mine], success=[put], failure=[get])
         # Repeating it is harmless: if the first try went through, the second takes the other branch.
-        answer = await self._connection.read(lambda m: m.kv.Txn, request)
+        answer = await self._connection.read(TXN, request.SerializeToString())
         revision, self._revision = self._revision, answer.header.revision
         if not answer.succeeded:
             found = answer.responses[0].response_range.kvs
@@ -53,7 +52,7 @@ class Compactor:
         if not revision:
             return 0
         try:
-            await self._connection.read(lambda m: m.kv.Compact, rpc.CompactionRequest(revision=revision))
+            await self._connection.read(COMPACT, rpc.CompactionRequest(revision=revision).SerializeToString())
         except Compacted:
             return 0
         log.info("compacted the store up to revision %d", revision)

@@ -9,37 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import ssl
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import etcd3.etcdrpc as rpc
-import grpc
-from grpc import StatusCode, aio
-
+from apiserver.storage.etcd.calls import CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, Failure, Stream
+from apiserver.storage.etcd.channel import Channel
+from apiserver.storage.etcd.messages import Method
 from apiserver.storage.interface import Compacted, FutureRevision, StoreUnavailable
+from pocketkube.base import tls as tls_contexts
 from pocketkube.base.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 15.0  # for one operation with all its retries
 ATTEMPT_SECONDS = 5.0  # after which another member is asked
-
-_OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.enable_retries", 0),  # ours are the only ones
-    ("grpc.use_local_subchannel_pool", 1),
-]
-_TRANSIENT = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED}
+_PORT = 2379
+_TRANSIENT = {UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED}
 
 
 class Ambiguous(StoreUnavailable):
@@ -60,28 +48,64 @@ class Tls:
 
 
 class Member:
-    """One endpoint of the cluster: its channel and the stubs on it."""
+    """One endpoint of the cluster: a channel to it, made when first used and again when it was lost."""
 
     def __init__(self, endpoint: str, tls: Tls | None) -> None:
-        scheme, separator, address = endpoint.rpartition("://")
+        url = urlsplit(endpoint if "://" in endpoint else f"{'https' if tls else 'http'}://{endpoint}")
         self.endpoint = endpoint
-        secure = scheme == "https" or (not separator and tls is not None)
-        self.channel = aio.secure_channel(address, _credentials(tls), _OPTIONS) if secure else _insecure(address)
-        self.kv = rpc.KVStub(self.channel)
-        self.lease = rpc.LeaseStub(self.channel)
-        self.watch = rpc.WatchStub(self.channel)
-        self.maintenance = rpc.MaintenanceStub(self.channel)
+        self._scheme = url.scheme
+        self._host, self._port = url.hostname or "127.0.0.1", url.port or _PORT
+        self._authority = url.netloc
+        self._tls = tls
+        self._context: ssl.SSLContext | None = None
+        self._channel: Channel | None = None
+        self._connecting: asyncio.Lock = asyncio.Lock()
+
+    def ask(self, method: Method, message: bytes, *, seconds: float) -> Awaitable[bytes]:
+        """The bytes of the answer. Raises Failure."""
+        channel = self._channel
+        if channel is None or channel.closed:
+            return self._connect_and_ask(method, message, seconds)
+        return channel.ask(method, message, seconds=seconds)
+
+    async def stream(self, method: Method, message: bytes) -> Stream:
+        return (await self._connected(ATTEMPT_SECONDS)).stream(method, message)
+
+    async def _connect_and_ask(self, method: Method, message: bytes, seconds: float) -> bytes:
+        return await (await self._connected(seconds)).ask(method, message, seconds=seconds)
+
+    async def _connected(self, seconds: float) -> Channel:
+        """A channel that takes calls; many who ask share one attempt."""
+        try:
+            async with asyncio.timeout(seconds), self._connecting:
+                if self._channel is None or self._channel.closed:
+                    self._channel = await self._connect()
+                return self._channel
+        except (OSError, TimeoutError) as fault:
+            why = str(fault) or "no answer in time"
+            raise Failure(UNAVAILABLE, f"cannot connect to {self.endpoint}: {why}", unsent=True) from None
+
+    async def _connect(self) -> Channel:
+        if self._scheme == "https" and self._context is None:
+            self._context = _context(self._tls)
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_connection(
+            lambda: Channel(self._authority, scheme=self._scheme), self._host, self._port, ssl=self._context
+        )
+        return channel
+
+    def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
 
 
-def _insecure(address: str) -> aio.Channel:
-    return aio.insecure_channel(address, _OPTIONS)
-
-
-def _credentials(tls: Tls | None) -> grpc.ChannelCredentials:
-    if tls is None:
-        return grpc.ssl_channel_credentials()
-    files = [Path(name).read_bytes() if name else None for name in (tls.ca, tls.key, tls.cert)]
-    return grpc.ssl_channel_credentials(*files)
+def _context(tls: Tls | None) -> ssl.SSLContext:
+    """TLS for HTTP/2; without files the system's authorities are trusted."""
+    context = (
+        tls_contexts.client_context(tls.ca, tls.cert or None, tls.key or None) if tls else ssl.create_default_context()
+    )
+    context.set_alpn_protocols(["h2"])
+    return context
 
 
 class Connection:
@@ -99,24 +123,27 @@ class Connection:
         if member is self.member:
             self._at = (self._at + 1) % len(self._members)
 
-    async def read(self, method: Callable[[Member], Callable[..., Awaitable[Any]]], request: Any) -> Any:
+    async def read(self, method: Method, message: bytes) -> Any:
         """A call that may be repeated. Raises StoreUnavailable after the deadline, Compacted, FutureRevision."""
-        return await self._call(method, request, repeatable=True)
-
-    async def write(self, method: Callable[[Member], Callable[..., Awaitable[Any]]], request: Any) -> Any:
-        """A call that must not be applied twice. Raises also Ambiguous."""
-        return await self._call(method, request, repeatable=False)
-
-    async def _call(self, method: Any, request: Any, *, repeatable: bool) -> Any:
         member = self.member
         try:
-            return await method(member)(request, timeout=ATTEMPT_SECONDS)
-        except aio.AioRpcError as failure:
-            return await self._again(method, request, member, failure, repeatable=repeatable)
+            data = await member.ask(method, message, seconds=ATTEMPT_SECONDS)
+        except Failure as failure:
+            data = await self._again(method, message, member, failure, repeatable=True)
+        return method.response.FromString(data)
+
+    async def write(self, method: Method, message: bytes) -> Any:
+        """A call that must not be applied twice. Raises also Ambiguous."""
+        member = self.member
+        try:
+            data = await member.ask(method, message, seconds=ATTEMPT_SECONDS)
+        except Failure as failure:
+            data = await self._again(method, message, member, failure, repeatable=False)
+        return method.response.FromString(data)
 
     async def _again(
-        self, method: Any, request: Any, member: Member, failure: aio.AioRpcError, *, repeatable: bool
-    ) -> Any:
+        self, method: Method, message: bytes, member: Member, failure: Failure, *, repeatable: bool
+    ) -> bytes:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DEADLINE_SECONDS
         backoff = Backoff(0.02, 0.5, jitter=0.2)
@@ -131,35 +158,31 @@ class Connection:
             await asyncio.sleep(backoff.next())
             member = self.member
             try:
-                return await method(member)(request, timeout=min(ATTEMPT_SECONDS, max(left, 0.1)))
-            except aio.AioRpcError as again:
+                return await member.ask(method, message, seconds=min(ATTEMPT_SECONDS, max(left, 0.1)))
+            except Failure as again:
                 failure = again
 
     async def close(self) -> None:
         for member in self._members:
-            await member.channel.close(grace=None)
+            member.close()
 
 
-def _text(failure: aio.AioRpcError) -> str:
-    return f"etcd: {failure.details() or failure.code().name}"
+def _text(failure: Failure) -> str:
+    return f"etcd: {failure.details or failure.code}"
 
 
-def _raise_if_final(failure: aio.AioRpcError) -> None:
+def _raise_if_final(failure: Failure) -> None:
     """What another try would not change."""
-    details = failure.details() or ""
-    if "has been compacted" in details:
+    if "has been compacted" in failure.details:
         raise Compacted(0) from failure
-    if "future revision" in details:
+    if "future revision" in failure.details:
         raise FutureRevision(0, 0) from failure
-    if "lease not found" in details:
+    if "lease not found" in failure.details:
         raise LeaseGone(_text(failure)) from failure
-    if failure.code() not in _TRANSIENT and not _not_applied(failure):
+    if failure.code not in _TRANSIENT and not _not_applied(failure):
         raise StoreUnavailable(_text(failure)) from failure
 
 
-def _not_applied(failure: aio.AioRpcError) -> bool:
+def _not_applied(failure: Failure) -> bool:
     """The request certainly had no effect: it was never sent, or turned away at the door."""
-    details = (failure.details() or "").lower()
-    if failure.code() is StatusCode.UNAVAILABLE:
-        return "failed to connect" in details or "connection refused" in details
-    return failure.code() is StatusCode.RESOURCE_EXHAUSTED and "too many requests" in details
+    return failure.unsent or (failure.code == RESOURCE_EXHAUSTED and "too many requests" in failure.details)

@@ -6,9 +6,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-import etcd3.etcdrpc as rpc
-
 from apiserver.storage.etcd.connection import Connection
+from apiserver.storage.etcd.messages import LEASE_GRANT, rpc
 
 KEYS_A_LEASE = 1000
 SHARED_SECONDS = 60.0  # a key may live this much longer than asked for, at most...
@@ -44,7 +43,7 @@ class Leases:
     async def _grant(self, ttl_seconds: int, now: float) -> _Bucket:
         seconds = ttl_seconds + max(1, int(min(SHARED_SECONDS, ttl_seconds * SHARED_PART)))
         # A grant whose answer was lost leaves a lease without keys, which ends by itself: it may be repeated.
-        answer = await self._connection.read(lambda m: m.lease.LeaseGrant, rpc.LeaseGrantRequest(TTL=seconds))
+        answer = await self._connection.read(LEASE_GRANT, rpc.LeaseGrantRequest(TTL=seconds).SerializeToString())
         return _Bucket(answer.ID, now + seconds, 0)
 
     def forget(self) -> None:

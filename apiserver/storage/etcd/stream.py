@@ -7,10 +7,9 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import etcd3.etcdrpc as rpc
-from grpc import aio
-
+from apiserver.storage.etcd.calls import Failure
 from apiserver.storage.etcd.connection import Connection, Member
+from apiserver.storage.etcd.messages import WATCH, rpc
 from apiserver.storage.interface import Batch, Change, Compacted, Stored
 from pocketkube.base.backoff import Backoff
 
@@ -36,15 +35,13 @@ async def follow(connection: Connection, prefix: str, *, after: int, previous: b
                 backoff.reset()
                 yield batch
             log.warning("the watch on %s ended; going on after revision %d", member.endpoint, after)
-        except aio.AioRpcError as failure:
-            log.warning("lost the watch on %s after revision %d: %s", member.endpoint, after, failure.details())
+        except Failure as failure:
+            log.warning("lost the watch on %s after revision %d: %s", member.endpoint, after, failure.details)
         connection.leave(member)
         await asyncio.sleep(backoff.next())
 
 
 async def _stream(member: Member, prefix: str, *, after: int, previous: bool) -> AsyncIterator[Batch]:
-    # hasleader: a member that is cut off from its cluster ends the stream, instead of staying silent
-    call = member.watch.Watch(metadata=(("hasleader", "true"),))
     create = rpc.WatchCreateRequest(
         key=_EVERYTHING,
         range_end=_EVERYTHING,
@@ -52,9 +49,10 @@ async def _stream(member: Member, prefix: str, *, after: int, previous: bool) ->
         progress_notify=True,
         prev_kv=previous,
     )
+    call = await member.stream(WATCH, rpc.WatchRequest(create_request=create).SerializeToString())
     try:
-        await call.write(rpc.WatchRequest(create_request=create))
-        while (response := await call.read()) is not aio.EOF:
+        while (data := await call.read()) is not None:
+            response = rpc.WatchResponse.FromString(data)
             if response.canceled:
                 if response.compact_revision:
                     raise Compacted(response.compact_revision)
@@ -66,7 +64,7 @@ async def _stream(member: Member, prefix: str, *, after: int, previous: bool) ->
             elif not response.created and response.header.revision > after:
                 yield Batch((), response.header.revision)
     finally:
-        call.cancel()
+        call.cancel(call)
 
 
 def _batch(prefix: str, events: Sequence[Any]) -> Batch:

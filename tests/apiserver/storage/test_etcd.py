@@ -8,14 +8,14 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-from grpc import aio
 
 from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
+from apiserver.storage.etcd.calls import UNAVAILABLE, Failure
 from apiserver.storage.etcd.compaction import Compactor
 from apiserver.storage.etcd.connection import Connection
+from apiserver.storage.etcd.messages import TXN, Method
 from apiserver.storage.etcd.revisions import Revisions
 from apiserver.storage.interface import Change, KeyExists, RevisionMismatch, StoreUnavailable
 from pocketkube.base.tasks import cancel
@@ -173,26 +173,25 @@ async def test_watchers_go_on_when_etcd_is_killed(etcd: Etcd, store: EtcdStore) 
 
 
 class Lossy:
-    """A KV stub between the store and etcd that loses answers: the transaction is applied, its caller is told it failed."""
+    """Stands before a member and loses answers: the transaction is applied, its caller is told it failed."""
 
     def __init__(self, connection: Connection) -> None:
         self.lose: list[
             Callable[[], Awaitable[object]] | None
         ] = []  # what happens behind the caller's back, a lost answer each
-        self._kv = connection.member.kv
-        connection.member.kv = self
-        self.Range = self._kv.Range
         self.apply = True
+        self._ask = connection.member.ask
+        connection.member.ask = self.ask  # type: ignore[method-assign]
 
-    async def Txn(self, request: Any, timeout: float) -> Any:
-        if not self.lose:
-            return await self._kv.Txn(request, timeout=timeout)
+    async def ask(self, method: Method, message: bytes, *, seconds: float) -> bytes:
+        if method is not TXN or not self.lose:
+            return await self._ask(method, message, seconds=seconds)
         meanwhile = self.lose.pop(0)
         if self.apply:
-            await self._kv.Txn(request, timeout=timeout)
+            await self._ask(method, message, seconds=seconds)
         if meanwhile is not None:
             await meanwhile()
-        raise aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, aio.Metadata(), aio.Metadata(), details="Socket closed")
+        raise Failure(UNAVAILABLE, "Socket closed")
 
 
 @pytest.fixture

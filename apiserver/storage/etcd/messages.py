@@ -1,0 +1,90 @@
+"""etcd's messages and methods: etcd3's generated classes, and the requests of the hot path written out by hand.
+
+etcd3's package would load its client and with it gRPC, 15 MiB and a fifth of a second: only its message modules are taken.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import etcd3.etcdrpc.rpc_pb2 as rpc
+
+__all__ = ["COMPACT", "LEASE_GRANT", "RANGE", "TXN", "WATCH", "Method", "delete", "expecting", "put", "rpc"]
+
+
+def _generated() -> Any:
+    spec = find_spec("etcd3")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("the etcd3 module is not installed")
+    package = ModuleType(f"{__name__}_etcd3")
+    package.__path__ = [str(Path(next(iter(spec.submodule_search_locations))) / "etcdrpc")]
+    sys.modules[package.__name__] = package
+    return importlib.import_module(f"{package.__name__}.rpc_pb2")
+
+
+if not TYPE_CHECKING:
+    rpc = _generated()
+
+
+class Method(NamedTuple):
+    """A remote procedure; `headers` go with each call."""
+
+    path: str
+    response: Any  # the class of its answers
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+RANGE = Method("/etcdserverpb.KV/Range", rpc.RangeResponse)
+TXN = Method("/etcdserverpb.KV/Txn", rpc.TxnResponse)
+COMPACT = Method("/etcdserverpb.KV/Compact", rpc.CompactionResponse)
+LEASE_GRANT = Method("/etcdserverpb.Lease/LeaseGrant", rpc.LeaseGrantResponse)
+# hasleader: a member that is cut off from its cluster ends the stream, instead of staying silent
+WATCH = Method("/etcdserverpb.Watch/Watch", rpc.WatchResponse, (("hasleader", "true"),))
+
+
+# A transaction that is sent thousands of times a second, in a third of the time that the generated classes take.
+# A field is its number << 3 | wire type (0 varint, 2 sized bytes), then its value.
+
+_SMALL = tuple(bytes([number]) for number in range(128))
+
+
+def varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first."""
+    if number < 128:
+        return _SMALL[number]
+    made = bytearray()
+    while number > 127:
+        made.append(number & 127 | 128)
+        number >>= 7
+    made.append(number)
+    return bytes(made)
+
+
+def _sized(tag: bytes, value: bytes) -> bytes:
+    return b"%b%b%b" % (tag, varint(len(value)), value)
+
+
+def put(key: bytes, value: bytes, lease: int = 0) -> bytes:
+    """RequestOp{request_put: {key, value, lease}}"""
+    request = b"\x0a%b%b\x12%b%b" % (varint(len(key)), key, varint(len(value)), value)
+    return _sized(b"\x12", request + b"\x18" + varint(lease) if lease else request)
+
+
+def delete(key: bytes) -> bytes:
+    """RequestOp{request_delete_range: {key}}"""
+    return _sized(b"\x1a", _sized(b"\x0a", key))
+
+
+def expecting(key: bytes, revision: int, operation: bytes) -> bytes:
+    """TxnRequest{compare: {target: MOD, key, mod_revision: revision}, success: operation, failure: {request_range: {key}}}:
+    `operation` if the key is at `revision` (0: absent), else a read of the key."""
+    name = varint(len(key)) + key
+    compare = b"\x10\x02\x1a%b\x30%b" % (name, varint(revision))
+    otherwise = _sized(b"\x0a", b"\x0a" + name)
+    return _sized(b"\x0a", compare) + _sized(b"\x12", operation) + _sized(b"\x1a", otherwise)
