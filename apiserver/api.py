@@ -16,6 +16,7 @@ from apiserver.registry.resource import Resource
 from apiserver.request import Request, Response
 
 if TYPE_CHECKING:
+    from apiserver.audit import Auditor
     from apiserver.authn.chain import Chain
     from apiserver.authn.tokens import TokenIssuer
     from apiserver.kubelets import Kubelets
@@ -31,6 +32,7 @@ class Api:
     options: Options
     kubelets: Kubelets
     turns: Turns | InFlight
+    auditor: Auditor | None = None
     backends: Backends = field(default_factory=Backends)
     tokens: TokenIssuer | None = None
     public_keys: tuple[bytes, ...] = ()  # PEM, of service-account tokens

@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiserver import admission, bootstrap, identity, options
 from apiserver.api import Api
@@ -27,6 +27,9 @@ from apiserver.storage.etcd import EtcdStore, Tls
 from apiserver.storage.interface import Store
 from pocketkube.api import scheme
 from pocketkube.base import metrics, serving, tasks, tls
+
+if TYPE_CHECKING:
+    from apiserver.audit import Auditor
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,7 @@ class Server:
                 flags.kubelet_preferred_address_types,
             ),
             turns=_turns(self.registry, flags),
+            auditor=_auditor(flags),
             tokens=identity.token_issuer(flags),
             public_keys=identity.public_keys(flags),
         )
@@ -80,6 +84,8 @@ class Server:
     def measure(self) -> None:
         """Show this server's requests in the process's metrics."""
         metrics.REGISTRY.register(self.api.requests)
+        if self.api.auditor is not None:
+            metrics.REGISTRY.register(self.api.auditor)
         if isinstance(self.api.turns, Turns):
             from apiserver.flowcontrol.measures import Measures
 
@@ -88,6 +94,8 @@ class Server:
     def tasks(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         """Everything that runs beside the requests, by name."""
         beside = self._files()
+        if self.api.auditor is not None:
+            beside |= self.api.auditor.tasks()
         return beside | {
             "watch cache": self.registry.cache.run(),
             "custom resource definitions": Definitions(self.registry, self.cluster).run(),
@@ -179,6 +187,14 @@ def encrypted(store: Store, flags: Options) -> Store:
     from apiserver.storage import encryption
 
     return encryption.EncryptedStore(store, encryption.load(flags.encryption_provider_config))
+
+
+def _auditor(flags: Options) -> Auditor | None:
+    if not flags.audit_policy_file and not flags.audit_log_path and not flags.audit_webhook_config_file:
+        return None
+    from apiserver import audit
+
+    return audit.build(flags)
 
 
 def _turns(registry: Registry, flags: Options) -> Turns | InFlight:

@@ -81,6 +81,17 @@ async def authenticate(api: Api, following: Next, request: Request) -> Response 
     return await following(request)
 
 
+async def audit_refused(api: Api, following: Next, request: Request) -> Response | None:
+    """There only where requests are audited, as the next one."""
+    assert api.auditor is not None
+    return await api.auditor.audit_refused(following, request)
+
+
+async def audit(api: Api, following: Next, request: Request) -> Response | None:
+    assert api.auditor is not None
+    return await api.auditor.audit(following, request)
+
+
 async def authorize(api: Api, following: Next, request: Request) -> Response | None:
     if request.path in ALWAYS_ALLOWED:
         return await following(request)
@@ -88,6 +99,9 @@ async def authorize(api: Api, following: Next, request: Request) -> Response | N
         decision = api.authorizer.authorize(request.user, request.info)
     except Undecided:
         decision = await settled(lambda: api.authorizer.authorize(request.user, request.info))
+    if request.audit is not None:
+        request.annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
+        request.annotations["authorization.k8s.io/reason"] = decision.reason
     if not decision.allowed:
         if decision.error and not decision.denied:
             raise errors.InternalError(f'Internal Server Error: "{request.path}": {decision.error}')
@@ -105,7 +119,9 @@ CHAIN: tuple[Layer, ...] = (
     answer_errors,
     find_request_info,
     wait_for_cache,
+    audit_refused,
     authenticate,
+    audit,
     take_turn,
     authorize,
     handle,
@@ -119,8 +135,9 @@ async def _end(request: Request) -> Response | None:
 def build(api: Api, layers: tuple[Layer, ...] = CHAIN) -> Next:
     """The layers folded into one callable, the first outermost. What is switched off is not there."""
     instead: dict[Layer, Layer] = {} if isinstance(api.turns, Turns) else {take_turn: limit_in_flight}
+    left_out = () if api.auditor is not None else (audit_refused, audit)
     following: Next = _end
-    for layer in reversed(layers):
+    for layer in reversed([layer for layer in layers if layer not in left_out]):
         layer = instead.get(layer, layer)
         following = partial(layer, api, following)
     return following

@@ -95,7 +95,9 @@ async def read_object(request: Request, resource: Resource, writer: Writer, *, k
 def writer_of(request: Request, options: str) -> Writer:
     """Who writes, and what the query says about it. `options`: CreateOptions, UpdateOptions, PatchOptions, DeleteOptions."""
     query = request.query
-    writer = Writer(request.user, _manager(request), warnings=request.warnings, validation="Warn")
+    writer = Writer(
+        request.user, _manager(request), warnings=request.warnings, validation="Warn", annotations=request.annotations
+    )
     if not query:
         return writer
     found = []

@@ -19,6 +19,7 @@ class User:
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    impersonator: User | None = field(default=None, compare=False)  # who acts as this subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,17 @@ class Options:
     request_timeout: str = "1m0s"
     encryption_provider_config: str = ""
     encryption_provider_config_automatic_reload: bool = False
+    audit_policy_file: str = ""
+    audit_log_path: str = ""  # "-" is the standard output
+    audit_log_format: str = "json"
+    audit_log_maxage: int = 0  # days
+    audit_log_maxbackup: int = 0
+    audit_log_maxsize: int = 100  # megabytes
+    audit_webhook_config_file: str = ""
+    audit_webhook_batch_buffer_size: int = 10_000
+    audit_webhook_batch_max_size: int = 400
+    audit_webhook_batch_max_wait: str = "30s"
+    audit_webhook_initial_backoff: str = "10s"
     shutdown_delay_duration: str = "0s"
     workers: int = 1  # processes that share the port
     worker: bool = False  # one of them; set by the server itself

@@ -16,6 +16,7 @@ from apiserver.interfaces import RequestInfo, User
 from pocketkube.api.meta import errors
 
 if TYPE_CHECKING:
+    from apiserver.audit.record import Record
     from apiserver.registry.resource import Resource
 
 Obj = dict[str, Any]
@@ -79,7 +80,9 @@ class Request:
     __slots__ = (
         "_headers",
         "_query",
+        "annotations",
         "answer_headers",
+        "audit",
         "info",
         "method",
         "path",
@@ -101,6 +104,8 @@ class Request:
         self.user: User = NOBODY
         self.resource: Resource | None = None
         self.warnings: list[str] = []
+        self.annotations: dict[str, str] = {}  # what admission and authorization note for the audit log
+        self.audit: Record | None = None
         self.answer_headers: list[tuple[bytes, bytes]] = NO_HEADERS
         self._query: Mapping[str, str] | None = None
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]

@@ -22,7 +22,7 @@ def impersonate(user: User, headers: Headers, authorizer: Authorizer) -> User:
         raise errors.BadRequest("requested to impersonate groups, a uid or extra values without impersonating a user")
     name, uid = names[0], uids[0] if uids else ""
     _require(user, authorizer, _requests(name, uid, groups, extra))
-    return User(name, uid, _all_groups(name, groups), extra)
+    return User(name, uid, _all_groups(name, groups), extra, user)
 
 
 def _requests(name: str, uid: str, groups: list[str], extra: dict[str, tuple[str, ...]]) -> list[RequestInfo]:

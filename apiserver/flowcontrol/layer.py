@@ -25,7 +25,7 @@ async def take_turn(api: Api, following: Next, request: Request) -> Response | N
     assert isinstance(turns, Turns)
     info = request.info
     flow = turns.flow_of(request.user, info)
-    request.answer_headers = flow.headers
+    request.answer_headers = flow.headers if not request.answer_headers else request.answer_headers + flow.headers
     schema, level = flow.schema, flow.level
     if not flow.waits:
         schema.dispatched += 1

@@ -84,7 +84,7 @@ async def _admitted(registry: Registry, resource: Resource, obj: Obj, writer: Wr
     meta = obj["metadata"]
     request = AdmissionRequest(
         "CREATE", resource.kind, meta.get("namespace", ""), meta.get("name", ""), "", obj, None, writer.user, writer.dry_run,
-        writer.options, writer.warnings,
+        writer.options, writer.warnings, writer.annotations,
     )  # fmt: skip
     await registry.admission.mutate(request)
     if resource.kind.default is not None:

@@ -63,7 +63,7 @@ class _Deletion:
         writer, kind = self._writer, self._resource.kind
         request = AdmissionRequest(
             "DELETE", kind, entry.namespace, entry.name, "", None, old, writer.user, writer.dry_run, self._options,
-            writer.warnings,
+            writer.warnings, writer.annotations,
         )  # fmt: skip
         await self._registry.admission.mutate(request)
         await self._registry.admission.validate(request)

@@ -108,7 +108,7 @@ class _Replacement:
         meta, writer, kind = old["metadata"], self._writer, self._resource.kind
         request = AdmissionRequest(
             "UPDATE", kind, meta.get("namespace", ""), meta["name"], self._subresource, new, old, writer.user,
-            writer.dry_run, writer.options, writer.warnings,
+            writer.dry_run, writer.options, writer.warnings, writer.annotations,
         )  # fmt: skip
         await self._registry.admission.mutate(request)
         if kind.default is not None:

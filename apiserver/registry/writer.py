@@ -23,3 +23,4 @@ class Writer:
     validation: str = "Ignore"  # Ignore, Warn or Strict: what unknown fields do
     options: Obj = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)  # for the audit log
