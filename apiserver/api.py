@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from apiserver.backends import Backends
 from apiserver.flowcontrol import InFlight, Turns
 from apiserver.interfaces import Authorizer
 from apiserver.metrics import Requests
@@ -16,9 +15,11 @@ from apiserver.registry.resource import Resource
 from apiserver.request import Request, Response
 
 if TYPE_CHECKING:
+    from apiserver.aggregation.aggregation import Aggregation
     from apiserver.audit import Auditor
     from apiserver.authn.chain import Chain
     from apiserver.authn.tokens import TokenIssuer
+    from apiserver.backends import Backends
     from apiserver.kubelets import Kubelets
 
 
@@ -31,9 +32,10 @@ class Api:
     authorizer: Authorizer
     options: Options
     kubelets: Kubelets
+    backends: Backends
+    aggregation: Aggregation
     turns: Turns | InFlight
     auditor: Auditor | None = None
-    backends: Backends = field(default_factory=Backends)
     tokens: TokenIssuer | None = None
     public_keys: tuple[bytes, ...] = ()  # PEM, of service-account tokens
     plain: Callable[..., Awaitable[None]] | None = None

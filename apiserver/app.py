@@ -11,7 +11,10 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from apiserver import admission, bootstrap, identity, options
+from apiserver.aggregation.aggregation import Aggregation
+from apiserver.aggregation.service import Resolver
 from apiserver.api import Api
+from apiserver.backends import Backends
 from apiserver.chain import Application
 from apiserver.configfile import BadFile
 from apiserver.flowcontrol import InFlight, Turns, upkeep
@@ -59,8 +62,21 @@ class Server:
             kind_of=self.registry.kind_of,
         )
         self.trusted = identity.trusted_issuers(flags)
+        self.backends = Backends()
+        self.aggregation = self._aggregation()
         self.api = self._api()
         self.app = Application(self.api)
+
+    def _aggregation(self) -> Aggregation:
+        flags = self.flags
+        resolver = Resolver(
+            self.cluster,
+            self.registry,
+            certificate=flags.proxy_client_cert_file,
+            key=flags.proxy_client_key_file,
+            route=flags.enable_aggregator_routing,
+        )
+        return Aggregation(self.cluster, self.registry, resolver, backends=self.backends)
 
     def _api(self) -> Api:
         flags = self.flags
@@ -75,6 +91,8 @@ class Server:
                 flags.kubelet_certificate_authority,
                 flags.kubelet_preferred_address_types,
             ),
+            backends=self.backends,
+            aggregation=self.aggregation,
             turns=_turns(self.registry, flags),
             auditor=_auditor(flags),
             tokens=identity.token_issuer(flags),
@@ -100,6 +118,7 @@ class Server:
             "watch cache": self.registry.cache.run(),
             "custom resource definitions": Definitions(self.registry, self.cluster).run(),
             "priority and fairness": upkeep.run(self.registry, self.cluster),
+            "aggregated APIs": self.aggregation.run(),
             "service address repair": repair.run(self.registry),
             "bootstrap": bootstrap.run(
                 self.api, self.cluster, port=self.flags.advertise_port or self.flags.secure_port
@@ -149,6 +168,7 @@ class Server:
         """Leave the other servers that were asked."""
         await self.api.authenticator.close()
         await self.authorizer.close()
+        self.backends.close()
 
     async def _tell_stopping(self, stop: asyncio.Event) -> None:
         """Readiness ends before the connections do."""

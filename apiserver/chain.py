@@ -16,6 +16,7 @@ from apiserver.asking import settled
 from apiserver.authz.denial import forbidden
 from apiserver.flowcontrol import Turns
 from apiserver.flowcontrol.layer import limit_in_flight, take_turn
+from apiserver.handlers import aggregated
 from apiserver.interfaces import Undecided
 from apiserver.request import Receive, Request, Response, Scope, Send, status_response
 from apiserver.routing import dispatch
@@ -110,7 +111,9 @@ async def authorize(api: Api, following: Next, request: Request) -> Response | N
 
 
 async def handle(api: Api, following: Next, request: Request) -> Response | None:
-    """The verb's handler; nothing follows."""
+    """The verb's handler, or the extension server that has the group; nothing follows."""
+    if api.aggregation.services and (service := aggregated.service_of(api, request)) is not None:
+        return await aggregated.handle(api, request, service)
     return await dispatch(api, request)
 
 

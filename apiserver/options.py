@@ -70,6 +70,7 @@ class Options:
     oidc_ca_file: str = ""
     proxy_client_cert_file: str = ""
     proxy_client_key_file: str = ""
+    enable_aggregator_routing: bool = False  # to the endpoints of an extension server, not to its service's address
     requestheader_client_ca_file: str = ""
     requestheader_allowed_names: tuple[str, ...] = ()
     requestheader_username_headers: tuple[str, ...] = ("x-remote-user",)

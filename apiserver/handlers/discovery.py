@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 
+from apiserver.aggregation import priorities, registration
+from apiserver.aggregation.aggregation import Aggregation
+from apiserver.aggregation.documents import Remote
 from apiserver.api import Api
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
@@ -19,37 +22,62 @@ from pocketkube.api.meta import errors
 Obj = dict[str, Any]
 
 _AGGREGATED = "apidiscovery.k8s.io"
-_ORDER = (
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-)
+
+
+class Local:
+    """A version of a group that this server answers."""
+
+    def __init__(self, resources: list[Resource]):
+        self.resources = resources
+
+    def entries(self) -> list[Obj]:
+        """Of its APIResourceList."""
+        return [entry for resource in self.resources for entry in _entries(resource.kind)]
+
+    def described(self) -> Obj:
+        """Of its APIGroupDiscovery, without the version's name."""
+        return {"resources": [_resource_discovery(r.kind) for r in self.resources], "freshness": "Current"}
+
+
+Version = Local | Remote
 
 
 class Discovery:
-    """All documents of one generation of the registry, each made when first asked for."""
+    """All documents of one generation of what is served, each made when first asked for."""
 
-    def __init__(self, registry: Registry):
-        self.generation = registry.generation
-        self.groups: dict[str, dict[str, list[Resource]]] = {}
+    def __init__(self, registry: Registry, aggregation: Aggregation):
+        self.revision = registry.generation, aggregation.revision
+        self._specs = aggregation.priorities()
+        served: dict[str, dict[str, Version]] = {}
+        local: dict[tuple[str, str], list[Resource]] = {}
         for resource in registry.resources():
-            self.groups.setdefault(resource.group, {}).setdefault(resource.kind.version, []).append(resource)
-        for group, versions in self.groups.items():
-            ordered = sorted(versions, key=lambda v: version_order(v, versions[v]))
+            local.setdefault((resource.group, resource.kind.version), []).append(resource)
+        for (group, version), resources in local.items():
+            served.setdefault(group, {})[version] = Local(resources)
+        for (group, version), service in aggregation.services.items():
+            served.setdefault(group, {})[version] = Remote(service)
+        self.groups: dict[str, dict[str, Version]] = {}
+        for group, versions in served.items():
+            ordered = sorted(versions, key=lambda v: self._version_order(group, v, versions[v]))
             self.groups[group] = {version: versions[version] for version in ordered}
         self._aggregated: dict[tuple[bool, str], tuple[bytes, bytes]] = {}
 
+    def _priority(self, group: str, version: str) -> tuple[int, int]:
+        spec = self._specs.get((group, version))
+        if spec is None:
+            return priorities.builtin(group, version)
+        return int(spec.get("groupPriorityMinimum") or 0), int(spec.get("versionPriority") or 0)
+
+    def _version_order(self, group: str, version: str, served: Version) -> tuple[Any, ...]:
+        resources = served.resources if isinstance(served, Local) else ()
+        return -self._priority(group, version)[1], *version_order(version, resources)
+
+    def _group_order(self, group: str) -> tuple[bool, int, str]:
+        return group != registration.GROUP, -max(self._priority(group, v)[0] for v in self.groups[group]), group
+
     def named_groups(self) -> list[str]:
-        """Every group but the core one: upstream's own first, then by name."""
-        names = [group for group in self.groups if group]
-        return sorted(
-            names,
-            key=lambda g: (_ORDER.index(g) if g in _ORDER else len(_ORDER), "." in g and not g.endswith(".k8s.io"), g),
-        )
+        """Every group but the core one: the aggregator's own first, then by priority."""
+        return sorted((group for group in self.groups if group), key=self._group_order)
 
     def group(self, name: str) -> Obj | None:
         """APIGroup without its kind."""
@@ -62,9 +90,7 @@ class Discovery:
     def resources(self, group: str, version: str) -> list[Obj] | None:
         """The entries of an APIResourceList."""
         found = self.groups.get(group, {}).get(version)
-        if found is None:
-            return None
-        return [entry for resource in found for entry in _entries(resource.kind)]
+        return None if found is None else found.entries()
 
     def aggregated(self, core: bool, version: str) -> tuple[bytes, bytes]:
         """(APIGroupDiscoveryList, its ETag) in a version of apidiscovery.k8s.io."""
@@ -134,11 +160,8 @@ def _subresource_entry(kind: Kind, sub: Subresource) -> Obj:
     return entry
 
 
-def _group_discovery(name: str, versions: dict[str, list[Resource]]) -> Obj:
-    listed = [
-        {"version": version, "resources": [_resource_discovery(r.kind) for r in resources], "freshness": "Current"}
-        for version, resources in versions.items()
-    ]
+def _group_discovery(name: str, versions: dict[str, Version]) -> Obj:
+    listed = [{"version": version, **served.described()} for version, served in versions.items()]
     metadata: Obj = {"creationTimestamp": None}
     return {"metadata": {"name": name, **metadata} if name else metadata, "versions": listed}
 
@@ -173,10 +196,10 @@ _current: dict[int, Discovery] = {}
 
 
 def current(api: Api) -> Discovery:
-    """The documents of the registry as it is."""
+    """The documents of what is served now."""
     made = _current.get(id(api.registry))
-    if made is None or made.generation != api.registry.generation:
-        made = _current[id(api.registry)] = Discovery(api.registry)
+    if made is None or made.revision != (api.registry.generation, api.aggregation.revision):
+        made = _current[id(api.registry)] = Discovery(api.registry, api.aggregation)
     return made
 
 

@@ -3,33 +3,72 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
+import orjson
+
+from apiserver.aggregation.documents import merged_v2
+from apiserver.aggregation.service import Unreachable
 from apiserver.api import Api
+from apiserver.backends import BackendError
 from apiserver.openapi import documents
+from apiserver.openapi.documents import Document
 from apiserver.request import Request, Response
 from pocketkube.api.meta import errors
 
 _PROTOBUF = b"application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_SERVED = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+_merged: dict[tuple[int, bool], tuple[tuple[int, int], Document]] = {}
 
 
 async def v2(api: Api, request: Request) -> Response:
-    made = documents.current(api.registry)
-    accept = request.header(b"accept")
-    if accept.startswith((_PROTOBUF, b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf")):
-        data, etag = await asyncio.to_thread(made.v2_protobuf)
-        return _document(request, data, etag, b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
-    data, etag = await asyncio.to_thread(made.v2)
-    return _document(request, data, etag, b"application/json")
+    protobuf = request.header(b"accept").startswith((_PROTOBUF, _SERVED))
+    data, etag = await asyncio.to_thread(_v2, api, protobuf)
+    return _document(request, data, etag, _SERVED if protobuf else b"application/json")
+
+
+def _v2(api: Api, protobuf: bool) -> Document:
+    """Ours alone, or with what extension servers have said of theirs."""
+    ours = documents.current(api.registry)
+    services = [s for s in list(api.aggregation.services.values()) if s.openapi_v2]
+    if not services:
+        return ours.v2_protobuf() if protobuf else ours.v2()
+    key, revision = (id(api.registry), protobuf), (api.registry.generation, api.aggregation.generation)
+    made = _merged.get(key)
+    if made is None or made[0] != revision:
+        value = merged_v2(orjson.loads(ours.v2()[0]), services)
+        if protobuf:
+            from apiserver.openapi import gnostic
+
+            data = gnostic.encode(value)
+        else:
+            data = orjson.dumps(value)
+        made = _merged[key] = revision, (data, _etag(data))
+    return made[1]
+
+
+def _etag(data: bytes) -> bytes:
+    return b'"%b"' % hashlib.sha512(data).hexdigest().upper().encode()
 
 
 async def v3_index(api: Api, request: Request) -> Response:
     data, etag = documents.current(api.registry).v3_index()
+    theirs = {
+        key: {"serverRelativeURL": url}
+        for service in api.aggregation.services.values()
+        for key, url in service.openapi_v3.items()
+    }
+    if theirs:
+        data = orjson.dumps({"paths": orjson.loads(data)["paths"] | theirs})
+        etag = _etag(data)
     return _document(request, data, etag, b"application/json")
 
 
 async def v3(api: Api, request: Request, path: str) -> Response:
     """/openapi/v3/api/v1, /openapi/v3/apis/apps/v1"""
-    found = await asyncio.to_thread(documents.current(api.registry).v3, path.strip("/"))
+    key = path.strip("/")
+    found = await _theirs(api, key) or await asyncio.to_thread(documents.current(api.registry).v3, key)
     if found is None:
         raise errors.NotFound("the server could not find the requested resource")
     data, etag = found
@@ -37,6 +76,18 @@ async def v3(api: Api, request: Request, path: str) -> Response:
         headers = [(b"cache-control", b"public, immutable"), (b"etag", etag), (b"vary", b"Accept")]
         return Response(data, headers=headers)
     return _document(request, data, etag, b"application/json")
+
+
+async def _theirs(api: Api, key: str) -> Document | None:
+    """The document of a group that another server answers. Raises ServiceUnavailable where it does not."""
+    service = next((s for s in api.aggregation.services.values() if key in s.openapi_v3), None)
+    if service is None:
+        return None
+    try:
+        data = await api.aggregation.checker.openapi_v3(service, key)
+    except (BackendError, TimeoutError, Unreachable) as failure:
+        raise errors.ServiceUnavailable(f"error trying to reach service: {failure}") from None
+    return data, _etag(data)
 
 
 def _document(request: Request, data: bytes, etag: bytes, content_type: bytes) -> Response:

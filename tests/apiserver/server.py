@@ -176,6 +176,7 @@ async def running(folder: Path, store: Store | None = None, **flags: Any) -> Asy
     server = Server(options, store or MemoryStore())
     beside = {
         "watch cache": server.registry.cache.run(),
+        "aggregated APIs": server.aggregation.run(),
         "definitions": Definitions(server.registry, server.cluster).run(),
         "bootstrap": bootstrap.run(server.api, server.cluster, port=6443),
     }

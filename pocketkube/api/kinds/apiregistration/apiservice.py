@@ -8,7 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
-from pocketkube.api.meta import field, objects
+from pocketkube.api.meta import field, objects, times
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -20,11 +20,24 @@ _COLUMNS = (
     columns.AGE,
 )
 _MAX_PRIORITY = 20000
+LOCAL = {
+    "type": "Available",
+    "status": "True",
+    "reason": "Local",
+    "message": "Local APIServices are always available",
+}
 
 
 def _default(obj: Obj) -> None:
     if (service := workload.spec_of(obj).get("service")) is not None:
         workload.fill(service, port=443)
+
+
+def _begin(obj: Obj) -> None:
+    """What this server answers itself is there at once."""
+    obj["status"] = {}
+    if workload.spec_of(obj).get("service") is None:
+        obj["status"]["conditions"] = [{"lastTransitionTime": times.now_rfc3339(), **LOCAL}]
 
 
 def _validate(obj: Obj) -> Errors:
@@ -104,7 +117,7 @@ KIND = Kind(
     columns=_COLUMNS,
     row=_row,
     default=_default,
-    prepare_create=workload.begins(),
+    prepare_create=_begin,
     validate=_validate,
     validate_update=_validate_update,
 )
