@@ -53,7 +53,12 @@ def _issue(
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("extension.default.svc")]
+            ),
+            critical=False,
+        )
     )
     cert = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
     files = folder / f"{stem}.crt", folder / f"{stem}.key"

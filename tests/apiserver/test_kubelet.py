@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from apiserver.app import own_address
-from pocketkube.base import serving, tasks, tls
+from pocketkube.base import serving, tls
 from tests.apiserver.server import WAIT_SECONDS, Client, pod, running
 from tests.certificates import Pki
 from tests.conftest import free_port
@@ -59,7 +59,8 @@ async def listening(client: Client) -> AsyncIterator[int]:
         yield port
     finally:
         stop.set()
-        await tasks.cancel(task)
+        async with asyncio.timeout(WAIT_SECONDS):
+            await task
 
 
 @pytest.fixture
