@@ -96,3 +96,61 @@ async def test_each_view_selects_by_its_own_names(client: Client, path: str, fie
 async def test_the_names_of_the_other_view_are_refused(client: Client, path: str, label: str) -> None:
     refused = await client("GET", f"{path}?fieldSelector={label}%3DPod")
     assert (refused.status, refused.message) == (400, f"field label not supported: {label}")
+
+
+SLICES = "/apis/discovery.k8s.io/{}/namespaces/default/endpointslices"
+
+
+async def test_slices_as_components_of_earlier_releases_read_them(client: Client) -> None:
+    """line 79: node and zone are labels of `topology` in v1beta1, fields in v1."""
+    endpoint = {"addresses": ["10.0.0.1"], "nodeName": "n1", "zone": "z1"}
+    new: dict[str, Any] = {"metadata": {"name": "new"}, "addressType": "IPv4", "endpoints": [endpoint]}
+    await client.ok("POST", SLICES.format("v1"), {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice"} | new)
+    seen = await client.ok("GET", SLICES.format("v1beta1") + "/new")
+    topology = {"kubernetes.io/hostname": "n1", "topology.kubernetes.io/zone": "z1"}
+    assert (seen["apiVersion"], seen["endpoints"][0]["topology"]) == ("discovery.k8s.io/v1beta1", topology)
+    labels = topology | {"region": "r1"}
+    old: dict[str, Any] = {
+        "apiVersion": "discovery.k8s.io/v1beta1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "old"},
+    }
+    old |= {"addressType": "FQDN", "endpoints": [{"addresses": ["a.example"], "topology": labels}]}
+    await client.ok("POST", SLICES.format("v1beta1"), old)
+    kept = (await client.ok("GET", SLICES.format("v1") + "/old"))["endpoints"][0]
+    assert kept == {
+        "addresses": ["a.example"], "nodeName": "n1", "zone": "z1", "deprecatedTopology": {"region": "r1"}
+    }  # fmt: skip
+    back = await client.ok("GET", SLICES.format("v1beta1") + "/old")
+    assert back["endpoints"][0]["topology"] == labels
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "kind", "spec"),
+    [
+        pytest.param("policy", "poddisruptionbudgets", "PodDisruptionBudget", {"maxUnavailable": 1}, id="budget"),
+        pytest.param(
+            "batch",
+            "cronjobs",
+            "CronJob",
+            {
+                "schedule": "* * * * *",
+                "jobTemplate": {
+                    "spec": {
+                        "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+                    }
+                },
+            },
+            id="cronjob",
+        ),
+    ],
+)
+async def test_removed_versions_are_views(client: Client, group: str, plural: str, kind: str, spec: Any) -> None:
+    """line 79: stock components of v1.20 ask for these."""
+    old, new = (f"/apis/{group}/{version}/namespaces/default/{plural}" for version in ("v1beta1", "v1"))
+    sent = {"apiVersion": f"{group}/v1beta1", "kind": kind, "metadata": {"name": "x"}, "spec": spec}
+    made = await client.ok("POST", old, sent)
+    kept = await client.ok("GET", f"{new}/x")
+    assert (made["apiVersion"], kept["apiVersion"]) == (f"{group}/v1beta1", f"{group}/v1")
+    assert made["spec"] == kept["spec"]
+    assert (await client.ok("GET", f"/apis/{group}"))["preferredVersion"]["version"] == "v1"

@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import orjson
 
+from pocketkube.api.schema import removed
+
 Obj = dict[str, Any]
 
 REF = "#/$defs/"
@@ -32,7 +34,8 @@ _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)-local")
 def load() -> dict[str, Obj]:
     """Definition name, such as `io.k8s.api.core.v1.Pod`, to its raw JSON schema. Never changed in place."""
     found = orjson.loads((_newest() / "_definitions.json").read_bytes())
-    return cast(dict[str, Obj], found["$defs"])
+    published = cast(dict[str, Obj], found["$defs"])
+    return published | removed.derive(published)
 
 
 def raw(name: str) -> Obj:
