@@ -10,7 +10,8 @@ import orjson
 
 from apiserver.registry.resource import Resource
 from apiserver.request import Request, Response
-from apiserver.storage.cache import Entry, Format, Json
+from apiserver.storage.cache import Entry, Format, Json, frame
+from apiserver.storage.entry import NO_LABELS
 from pocketkube.api.meta import errors
 from pocketkube.base.clock import Clock
 
@@ -181,14 +182,54 @@ def watch_format(request: Request, resource: Resource, clock: Clock) -> Format:
     if form.yaml:
         raise errors.NotAcceptable("only the following media types are accepted: application/json;stream=watch")
     if not form.shape:
-        return resource.format
+        return _later(resource, resource.format)
     include = request.query.get("includeObject") or "Metadata"
     key = (form.shape, form.version, include)
     made = resource.formats.get(key)
     if made is None:
         made = TableFormat(resource, form, include, clock) if form.shape == "Table" else PartialFormat(resource, form)
         resource.formats[key] = made
-    return made
+    return _later(resource, made)
+
+
+def _later(resource: Resource, form: Format) -> Format:
+    if not resource.outside:
+        return form
+    key = ("later", "", str(id(form)))
+    if key not in resource.formats:
+        resource.formats[key] = Later(resource, form)
+    return resource.formats[key]
+
+
+class Later:
+    """Watch events in the stored form: versions are converted by somebody else, who is asked when they are sent."""
+
+    def __init__(self, resource: Resource, form: Format):
+        self._resource = resource
+        self._form = form
+
+    def encode(self, entry: Entry) -> bytes:
+        return entry.data
+
+    def bookmark(self, revision: int, *, initial_end: bool) -> bytes:
+        return self._form.bookmark(revision, initial_end=initial_end)
+
+    async def finish(self, frames: Sequence[bytes]) -> list[bytes]:
+        """The frames as the client wants them. Raises what the converter raises."""
+        events = [orjson.loads(data) for data in frames]
+        entries = [_entry(e["object"]) if e["type"] not in ("BOOKMARK", "ERROR") else None for e in events]
+        await self._resource.load([entry for entry in entries if entry is not None])
+        return [
+            data if entry is None else frame(event["type"], self._form.encode(entry))
+            for data, event, entry in zip(frames, events, entries, strict=True)
+        ]
+
+
+def _entry(obj: Obj) -> Entry:
+    """An object out of a frame, as the cache had it."""
+    meta = obj["metadata"]
+    key = f"{meta['namespace']}/{meta['name']}" if meta.get("namespace") else meta["name"]
+    return Entry(key, orjson.dumps(obj), revision=int(meta["resourceVersion"]), labels=NO_LABELS, fields=())
 
 
 class PartialFormat(Json):

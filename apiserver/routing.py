@@ -83,6 +83,8 @@ async def dispatch(api: Api, request: Request) -> Response | None:
     if resource is None or (info.namespace and not resource.namespaced and info.resource != "namespaces"):
         raise errors.NotFound("the server could not find the requested resource")
     request.resource = resource
+    if resource.kind.deprecation:
+        request.warnings.append(resource.kind.deprecation)
     if info.namespace and not resource.namespaced:
         request.info = info = replace(info, namespace="")  # a namespace's path names it twice
     if info.subresource:

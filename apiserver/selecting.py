@@ -39,7 +39,7 @@ def query_of(resource: Resource, namespace: str, *, labels: str, fields: str, na
 def _check(resource: Resource, key: str) -> None:
     if key in _METADATA or key in resource.kind.selectable:
         return
-    if resource.kind.selectable:
+    if resource.kind.selectable or resource.kind.custom:
         raise errors.BadRequest(f"field label not supported: {key}")
     raise errors.BadRequest(f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"')
 

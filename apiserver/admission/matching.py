@@ -125,6 +125,16 @@ class Versioned(NamedTuple):
     old: Obj | None
 
 
+async def brought_to(request: AdmissionRequest, kind: Kind) -> Versioned:
+    """As `in_version`, where a converter may have to be asked. Raises what it raises."""
+    if kind.version == request.kind.version or kind.converter is None or request.subresource not in ("", "status"):
+        return in_version(request, kind)
+    given = [obj for obj in (request.obj, request.old) if obj is not None]
+    made = iter(await kind.converter(given, kind.api_version))
+    obj = next(made) if request.obj is not None else None
+    return Versioned(kind, obj, next(made) if request.old is not None else None)
+
+
 def in_version(request: AdmissionRequest, kind: Kind) -> Versioned:
     convert = request.kind.convert
     if kind.version == request.kind.version or convert is None or request.subresource not in ("", "status"):

@@ -27,7 +27,9 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     options = await delete_options(request, writer)
     query = query_of(resource, info.namespace, labels=info.label_selector, fields=info.field_selector, name=info.name)
     await wait_for(api.registry, resource, "")
-    pending = iter(resource.cache.entries(query))
+    found = resource.cache.entries(query)
+    await resource.load(found)
+    pending = iter(found)
     await asyncio.gather(*(_delete_all(api, resource, writer, options, pending) for _ in range(_AT_ONCE)))
     details = {"kind": resource.plural} | ({"group": resource.group} if resource.group else {})
     return json_response(

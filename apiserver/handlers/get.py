@@ -17,4 +17,5 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     entry = resource.cache.get(info.namespace, info.name)
     if entry is None:
         raise errors.not_found(resource.group, resource.plural, info.name)
+    await resource.load([entry])
     return respond_object(request, resource, resource.data(entry), clock=registry.clock)

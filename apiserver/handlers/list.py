@@ -41,6 +41,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     else:
         await wait_for(api.registry, resource, version)
         found, meta = _from_cache(resource, query, limit)
+    await resource.load(found)
     return respond_list(request, resource, found, meta, clock=api.registry.clock)
 
 

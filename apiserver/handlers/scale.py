@@ -38,6 +38,7 @@ async def get(api: Api, request: Request, resource: Resource) -> Response:
     entry = resource.cache.get(info.namespace, info.name)
     if entry is None:
         raise errors.not_found(resource.group, resource.plural, info.name)
+    await resource.load([entry])
     return respond(request, scale_of(resource.obj(entry), _paths(resource)))
 
 

@@ -13,7 +13,7 @@ import orjson
 from apiserver.api import Api
 from apiserver.freshness import ANY, check_options, revision_of, wait_for
 from apiserver.registry.resource import Resource
-from apiserver.representation import watch_format
+from apiserver.representation import Later, watch_format
 from apiserver.request import Request
 from apiserver.selecting import query_of
 from apiserver.storage.cache import Watcher, frame
@@ -68,6 +68,12 @@ async def _stream(request: Request, watcher: Watcher) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + request.answer_headers})
     _close_with_client(request, watcher)
     while frames := await watcher.next():
+        if isinstance(watcher.format, Later):
+            try:
+                frames = await watcher.format.finish(frames)
+            except errors.StatusError as failure:
+                frames = [frame("ERROR", orjson.dumps(failure.to_status()))]
+                watcher.close()
         body = frames[0] if len(frames) == 1 else b"".join(frames)
         await send({"type": "http.response.body", "body": body, "more_body": True})
     last = (watcher.bookmark() if watcher.bookmarks else None) or b""

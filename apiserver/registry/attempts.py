@@ -43,6 +43,7 @@ async def attempt(
                 raise errors.not_found(resource.group, resource.plural, name)
             return await missing()
         try:
+            await resource.load([entry])
             return await change(entry, live)
         except RevisionMismatch as mismatch:
             entry = registry.entry(resource, mismatch.current)

@@ -14,12 +14,17 @@ from typing import Any
 
 import orjson
 
+from apiserver.admission.webhooks.calling import WebhookCaller
 from apiserver.interfaces import Cluster
 from apiserver.registry import custom, deletion
+from apiserver.registry.conversion import WebhookConversion
+from apiserver.registry.names import Names
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
+from apiserver.storage.cache import Entry, Json
 from apiserver.storage.interface import StoreUnavailable
+from pocketkube.api.kinds.apiextensions.customresourcedefinition.validation import APPROVED, PROTECTED, approval_needed
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors, objects, times
 
@@ -34,11 +39,14 @@ _DELETING_POLL_SECONDS = 1.0
 
 
 class Definitions:
-    """What each CRD was last served as, by its name."""
+    """What each CRD was last served as, by its name. An event about one costs the same however many there are."""
 
     def __init__(self, registry: Registry, cluster: Cluster):
         self._registry = registry
         self._cluster = cluster
+        self._caller = WebhookCaller(cluster)
+        self._names = Names()
+        self._refused: dict[str, str] = {}  # name of a CRD whose names are held by another -> its group
         self._served: dict[str, tuple[bytes, list[Resource]]] = {}  # name -> (what was served, as what)
         self._clearing: dict[str, asyncio.Task[None]] = {}
 
@@ -48,10 +56,11 @@ class Definitions:
         resource = self._registry.by_plural(GROUP, PLURAL)
         try:
             while True:
-                watcher = resource.cache.watch(initial=True)
+                watcher = resource.cache.watch(initial=True, format=_NAMES)
                 try:
-                    while await self._settled() and await watcher.next():
-                        pass
+                    await self._settle(set(self._served) | {entry.key for entry in resource.cache.entries()})
+                    while frames := await watcher.next():
+                        await self._settle({orjson.loads(frame)["object"] for frame in frames})
                 finally:
                     watcher.close()
                 if not resource.cache.ready:
@@ -60,53 +69,72 @@ class Definitions:
             for task in self._clearing.values():
                 task.cancel()
             await asyncio.gather(*self._clearing.values(), return_exceptions=True)
+            await self._caller.close()
 
-    async def _settled(self) -> bool:
-        """Bring everything in line with the CRDs as they are; False where it has to be tried again."""
-        try:
-            await self.reconcile()
-        except (errors.StatusError, StoreUnavailable) as failure:
-            log.info("custom resource definitions are looked at again: %s", failure)
-            await asyncio.sleep(_RETRY_SECONDS)
-            return False
-        return True
+    async def _settle(self, pending: set[str]) -> None:
+        """Bring everything in line with these CRDs as they are; again where it did not go."""
+        while pending:
+            later: set[str] = set()
+            # The oldest first: of two that want a name, it is theirs.
+            for name in sorted(pending, key=self._age):
+                try:
+                    later |= await self.reconcile(name)
+                except (errors.StatusError, StoreUnavailable) as failure:
+                    log.info("%s is looked at again: %s", name, failure)
+                    later.add(name)
+                    await asyncio.sleep(_RETRY_SECONDS)
+            pending = later
 
-    async def reconcile(self) -> None:
-        """One pass over all CRDs. Raises what writing their status raises."""
-        found = {crd["metadata"]["name"]: crd for crd in self._cluster.list(GROUP, PLURAL)}
-        for name in self._served.keys() - found.keys():
-            self._withdraw(name)
-        for name, crd in found.items():
-            await self._judge(crd, found)
-            if objects.is_true(crd, "Established"):
-                self._serve(name, crd)
-            if objects.is_deleting(crd):
-                self._clear(name, crd)
+    def _age(self, name: str) -> tuple[str, str]:
+        crd = self._cluster.get(GROUP, PLURAL, "", name)
+        return (crd["metadata"].get("creationTimestamp", "") if crd else "", name)
 
-    async def _judge(self, crd: Obj, all_crds: dict[str, Obj]) -> None:
-        """Write the conditions that follow from the names. The next event brings the CRD with them."""
-        conflicts = name_conflicts(crd, all_crds)
-        new: Obj = orjson.loads(orjson.dumps(crd))
-        status = new.setdefault("status", {})
-        conditions = status.setdefault("conditions", [])
-        now = times.rfc3339(self._registry.clock.now())
-        for condition in _verdict(conflicts, objects.is_true(crd, "Established")):
-            objects.set_condition(conditions, condition, now)
-        if not conflicts:
-            status["acceptedNames"] = _accepted(crd["spec"]["names"])
+    async def reconcile(self, name: str) -> set[str]:
+        """Look at one CRD; the names of others that this concerns. Raises what writing its status raises."""
+        crd = self._cluster.get(GROUP, PLURAL, "", name)
+        if crd is None:
+            return self._withdraw(name)
+        group, status = crd["spec"]["group"], crd.get("status") or {}
+        freed = self._names.hold(name, group, status.get("acceptedNames") or {})
+        wanted = {**custom.accepted_names({"spec": crd["spec"]})}
+        accepted, reason, message = self._names.settle(name, group, wanted, status.get("acceptedNames") or {})
+        if reason:
+            self._refused[name] = group
+        else:
+            self._refused.pop(name, None)
+        freed = self._names.hold(name, group, accepted) or freed
+        established = objects.is_true(crd, "Established")
+        if established or not reason:
+            self._serve(name, {**crd, "status": {**status, "acceptedNames": accepted}})
+        await self._judge(crd, accepted, verdict(crd, reason, message, established=established))
+        if objects.is_deleting(crd):
+            self._clear(name, crd)
+        return self._waiting(group) - {name} if freed else set()
+
+    def _waiting(self, group: str) -> set[str]:
+        return {name for name, other in self._refused.items() if other == group}
+
+    async def _judge(self, crd: Obj, accepted: Obj, conditions: list[Obj]) -> None:
+        """Write what follows from the names. The next event brings the CRD with it."""
+        status: Obj = orjson.loads(orjson.dumps(crd.get("status") or {}))
+        known, now = status.setdefault("conditions", []), times.rfc3339(self._registry.clock.now())
+        for condition in conditions:
+            objects.set_condition(known, condition, now)
+        status["acceptedNames"] = {"plural": "", "kind": "", **accepted}
         stored = next(v["name"] for v in crd["spec"]["versions"] if v.get("storage"))
-        known = status.setdefault("storedVersions", [])
-        if stored not in known:
-            known.append(stored)
+        if stored not in status.setdefault("storedVersions", []):
+            status["storedVersions"].append(stored)
         if status != crd.get("status"):
-            await self._cluster.update(GROUP, PLURAL, new, subresource="status")
+            await self._cluster.update(GROUP, PLURAL, {**crd, "status": status}, subresource="status")
 
     def _serve(self, name: str, crd: Obj) -> None:
-        wanted = orjson.dumps((crd["spec"], (crd.get("status") or {}).get("acceptedNames")))
+        terminating = "deletionTimestamp" in crd["metadata"]
+        status = crd["status"]
+        wanted = orjson.dumps((crd["spec"], status["acceptedNames"], status.get("storedVersions"), terminating))
         before = self._served.get(name)
         if before is not None and before[0] == wanted:
             return
-        kinds, shown = custom.kinds_of(crd), custom.served(crd)
+        kinds, shown = custom.kinds_of(crd, self._converter(crd)), custom.served(crd)
         if before is not None:
             self._replace(before[1], kinds)
         added = self._registry.add(kinds)
@@ -123,13 +151,23 @@ class Definitions:
         for resource in resources:
             self._registry.remove(resource, forget=form != kept)
 
-    def _forget(self, resources: list[Resource]) -> None:
+    def _converter(self, crd: Obj) -> custom.Converter | None:
+        conversion = crd["spec"].get("conversion") or {}
+        if conversion.get("strategy") != "Webhook":
+            return None
+        return WebhookConversion(self._caller, conversion.get("webhook") or {}).convert
+
+    def _withdraw(self, name: str) -> set[str]:
+        """Serve a CRD no more; whom its names were in the way of."""
+        self._refused.pop(name, None)
+        if name not in self._served:
+            return set()
+        resources = self._served.pop(name)[1]
         for resource in resources:
             self._registry.remove(resource, forget=True)
-
-    def _withdraw(self, name: str) -> None:
-        self._forget(self._served.pop(name)[1])
         log.info("%s is served no more", name)
+        self._names.release(name)
+        return self._waiting(resources[0].group)
 
     def _clear(self, name: str, crd: Obj) -> None:
         """Delete the objects of a CRD that is going, beside everything else."""
@@ -142,7 +180,7 @@ class Definitions:
     async def _delete_all(self, name: str) -> None:
         served = self._served.get(name)
         while served is not None:
-            resource = served[1][0]
+            resource = next((r for r in served[1] if r.kind is r.stored), served[1][0])
             await self._registry.cache.wait_loaded(resource.cache)
             await self._registry.cache.wait_fresh()
             left = resource.cache.entries()
@@ -178,47 +216,42 @@ class Definitions:
                 continue
 
 
-def _accepted(names: Obj) -> Obj:
-    return {"singular": names["kind"].lower(), "listKind": f"{names['kind']}List", **names}
+class _Name(Json):
+    """Events that say no more than the name."""
+
+    def encode(self, entry: Entry) -> bytes:
+        return orjson.dumps(entry.key)
 
 
-def name_conflicts(crd: Obj, all_crds: dict[str, Obj]) -> list[str]:
-    """What of this CRD's names an older, accepted CRD of its group holds, in upstream's words."""
-    group, mine = crd["spec"]["group"], _accepted(crd["spec"]["names"])
-    taken: set[str] = set()
-    kinds: set[str] = set()
-    for other in all_crds.values():
-        if other["metadata"]["name"] == crd["metadata"]["name"] or other["spec"]["group"] != group:
-            continue
-        names = (other.get("status") or {}).get("acceptedNames") or {}
-        taken |= {names.get("plural", ""), names.get("singular", ""), *(names.get("shortNames") or ())}
-        kinds |= {names.get("kind", ""), names.get("listKind", "")}
-    wanted = [("PluralConflict", mine["plural"]), ("SingularConflict", mine["singular"])]
-    wanted += [("ShortNamesConflict", short) for short in mine.get("shortNames") or ()]
-    found = [f"{reason}:{name}" for reason, name in wanted if name in taken]
-    return found + [
-        f"{r}:{n}" for r, n in (("KindConflict", mine["kind"]), ("ListKindConflict", mine["listKind"])) if n in kinds
-    ]
+_NAMES = _Name("", "")
 
 
-def _verdict(conflicts: list[str], established: bool) -> list[Obj]:
-    if conflicts:
-        reason, _, name = conflicts[0].partition(":")
-        refused = {
-            "type": "NamesAccepted",
-            "status": "False",
-            "reason": reason,
-            "message": f'"{name}" is already in use',
-        }
-        if established:
-            return [refused]
-        why = {"reason": "NotAccepted", "message": "not all names are accepted"}
-        return [refused, {"type": "Established", "status": "False", **why}]
-    accepted = {
-        "type": "NamesAccepted", "status": "True", "reason": "NoConflicts", "message": "no conflicts found",
-    }  # fmt: skip
-    done = {
-        "type": "Established", "status": "True", "reason": "InitialNamesAccepted",
-        "message": "the initial names have been accepted",
-    }  # fmt: skip
-    return [accepted, done]
+def verdict(crd: Obj, reason: str, message: str, *, established: bool) -> list[Obj]:
+    """The conditions that follow from the names (`reason` "" where they are free) and from the group."""
+    accepted = not reason
+    found = [_condition("NamesAccepted", accepted, reason or "NoConflicts", message or "no conflicts found")]
+    if accepted and not established:
+        found.append(_condition("Established", True, "InitialNamesAccepted", "the initial names have been accepted"))
+    elif not established:
+        found.append(_condition("Established", False, "NotAccepted", "not all names are accepted"))
+    return [*found, *_approval(crd)]
+
+
+def _approval(crd: Obj) -> list[Obj]:
+    """Groups of the community say who approved them."""
+    group = crd["spec"]["group"]
+    if not any(group == domain or group.endswith(f".{domain}") for domain in PROTECTED):
+        return []
+    value = (crd["metadata"].get("annotations") or {}).get(APPROVED, "")
+    kind = "KubernetesAPIApprovalPolicyConformant"
+    if value.startswith(("https://", "http://")):
+        return [_condition(kind, True, "ApprovedAnnotation", f"approved in {value}")]
+    if value.startswith("unapproved"):
+        return [_condition(kind, False, "UnapprovedAnnotation", f'not approved: "{value}"')]
+    if not value:
+        return [_condition(kind, False, "MissingAnnotation", approval_needed(value))]
+    return [_condition(kind, False, "InvalidAnnotation", approval_needed(value))]
+
+
+def _condition(kind: str, status: bool, reason: str, message: str) -> Obj:
+    return {"type": kind, "status": str(status), "reason": reason, "message": message}

@@ -63,11 +63,11 @@ async def _create(registry: Registry, resource: Resource, obj: Obj, writer: Writ
     request = await _admitted(registry, resource, obj, writer)
     if kind.prepare_create is not None:
         kind.prepare_create(obj)
-    stored = resource.to_stored(obj)
+    stored = await resource.to_stored(obj)
     await resource.strategy.creating(writer, stored)
     try:
-        if resource.converts:
-            obj = resource.from_stored(stored)
+        if resource.converts and not resource.kind.custom:
+            obj = await resource.from_stored(stored)
         validate(resource, obj)
         if kind.warnings is not None:
             writer.warnings += kind.warnings(obj)
@@ -111,20 +111,19 @@ async def _store(registry: Registry, resource: Resource, stored: Obj, writer: Wr
     if writer.dry_run:
         if await registry.store.get(key) is not None:
             raise KeyExists(key)
-        obj = resource.from_stored(stored)
+        obj = await resource.from_stored(stored)
         return Written(obj, orjson.dumps(obj), True)
     ttl = registry.event_ttl if resource.plural == "events" else 0
     revision = await registry.store.create(key, value, ttl_seconds=ttl)
-    return finish(registry, resource, key, value, stored, revision, created=True)
+    return await finish(registry, resource, key, value, stored, revision, created=True)
 
 
-def finish(
+async def finish(
     registry: Registry, resource: Resource, key: str, value: bytes, stored: Obj, revision: int, *, created: bool = False
 ) -> Written:
     """What the client sees of a stored object; the cache is offered it too."""
     stored["metadata"]["resourceVersion"] = str(revision)
     registry.cache.offer(key, revision, stored)
-    if resource.converts:
-        obj = resource.from_stored(stored)
+    if resource.converts and (obj := await resource.from_stored(stored)) is not stored:
         return Written(obj, orjson.dumps(obj), created)
     return Written(stored, encoding.splice_revision(value, revision), created)

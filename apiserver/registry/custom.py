@@ -2,57 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from apiserver.registry.columns import compile_path, find, table_of
-from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths, Subresource
+from pocketkube.api.kinds.kind import ALL_VERBS, SCALE, STATUS, Kind, ScalePaths, Subresource
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
+Converter = Callable[[Sequence[Obj], str], Awaitable[list[Obj]]]
 
+# While a definition goes, its objects can still be changed (a finalizer has to go), but none are added.
+_TERMINATING = tuple(verb for verb in ALL_VERBS if verb != "create")
 _ANYTHING: Obj = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
-def kinds_of(crd: Obj) -> list[Kind]:
-    """The kinds of the served versions and of the stored one, which may not be served: see `served`."""
+def kinds_of(crd: Obj, converter: Converter | None = None) -> list[Kind]:
+    """The kinds of the served versions and of the stored one, which may not be served: see `served`.
+
+    `converter` is asked for other versions where the CRD names a webhook."""
     versions = crd["spec"]["versions"]
     stored = next(v["name"] for v in versions if v.get("storage"))
-    return [_kind(crd, version, stored) for version in versions if version.get("served") or version.get("storage")]
+    return [
+        _kind(crd, version, stored, converter)
+        for version in versions
+        if version.get("served") or version.get("storage")
+    ]
 
 
 def served(crd: Obj) -> set[str]:
     return {version["name"] for version in crd["spec"]["versions"] if version.get("served")}
 
 
-def _kind(crd: Obj, version: Obj, stored: str) -> Kind:
+def _kind(crd: Obj, version: Obj, stored: str, converter: Converter | None) -> Kind:
     spec = crd["spec"]
-    names = (crd.get("status") or {}).get("acceptedNames") or spec["names"]
+    names = accepted_names(crd)
     subresources = version.get("subresources") or {}
     columns, row = table_of(version.get("additionalPrinterColumns") or [])
     schema = Schema.from_openapi((version.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING)
+    several = len(spec["versions"]) > 1 or len((crd.get("status") or {}).get("storedVersions") or ()) > 1
     return Kind(
         group=spec["group"],
         version=version["name"],
         kind=names["kind"],
         plural=names["plural"],
-        singular=names.get("singular") or names["kind"].lower(),
-        list_kind=names.get("listKind") or f"{names['kind']}List",
+        singular=names["singular"],
+        list_kind=names["listKind"],
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         namespaced=spec.get("scope", "Namespaced") == "Namespaced",
+        verbs=_TERMINATING if "deletionTimestamp" in crd["metadata"] else ALL_VERBS,
         schema=schema,
         subresources=_subresources(subresources),
         storage_version=stored,
         columns=columns,
         row=row,
-        selectable=_selectable(version.get("selectableFields") or []),
+        selectable=_selectable(spec["versions"] if version["name"] == stored else [version]),
         default=schema.default if _has_defaults(schema.raw) else None,
         prepare_create=_drop_status if "status" in subresources else None,
         scale=_scale(subresources.get("scale")),
-        convert=_convert,
+        convert=_convert if converter is None else None,
+        converter=converter,
+        rereads=several or crd["metadata"].get("generation", 1) > 1,
+        deprecation=_deprecation(spec["group"], version, names["kind"]),
         custom=True,
     )
+
+
+def accepted_names(crd: Obj) -> Obj:
+    """The names that it is served under; what its spec leaves out is derived."""
+    names = (crd.get("status") or {}).get("acceptedNames") or {}
+    names = {name: value for name, value in names.items() if value} if names.get("plural") else crd["spec"]["names"]
+    return {"singular": names["kind"].lower(), "listKind": f"{names['kind']}List", **names}
+
+
+def _deprecation(group: str, version: Obj, kind: str) -> str:
+    if not version.get("deprecated"):
+        return ""
+    return version.get("deprecationWarning") or f"{group}/{version['name']} {kind} is deprecated"
 
 
 def _subresources(found: Obj) -> tuple[Subresource, ...]:
@@ -69,8 +96,10 @@ def _scale(paths: Obj | None) -> ScalePaths | None:
     )
 
 
-def _selectable(fields: list[Obj]) -> dict[str, Callable[[Obj], str]]:
-    return {f["jsonPath"].lstrip("."): _getter(f["jsonPath"]) for f in fields}
+def _selectable(versions: list[Obj]) -> dict[str, Callable[[Obj], str]]:
+    """The stored version knows the fields of all: by its objects they are found."""
+    paths = [field["jsonPath"] for version in versions for field in version.get("selectableFields") or ()]
+    return {path.lstrip("."): _getter(path) for path in paths}
 
 
 def _getter(path: str) -> Callable[[Obj], str]:

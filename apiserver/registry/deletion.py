@@ -57,6 +57,7 @@ class _Deletion:
             return await self._update(entry, marked)
         if not live:
             raise Unverified
+        await resource.load([entry])
         return old, resource.data(entry), False
 
     async def _admit(self, entry: Entry, old: Obj) -> None:
@@ -71,22 +72,24 @@ class _Deletion:
     async def _update(self, entry: Entry, marked: Obj) -> Deleted:
         registry, resource = self._registry, self._resource
         if self._writer.dry_run:
-            obj = resource.from_stored(marked)
+            obj = await resource.from_stored(marked)
             return obj, orjson.dumps(obj), False
         key = resource.key(entry.namespace, entry.name)
         value = encoding.encode(marked)
         revision = await registry.store.update(key, value, revision=entry.revision)
-        written = finish(registry, resource, key, value, marked, revision)
+        written = await finish(registry, resource, key, value, marked, revision)
         return written.obj, written.data, False
 
     async def _remove(self, entry: Entry) -> Deleted:
         resource = self._resource
+        await resource.load([entry])
         if self._writer.dry_run:
             return resource.obj(entry), resource.data(entry), True
         key = resource.key(entry.namespace, entry.name)
         revision = await self._registry.store.delete(key, revision=entry.revision)
         await resource.strategy.deleted(entry.obj)
-        return resource.obj(entry), resource.data(entry.at(revision)), True
+        await resource.load([entry])
+        return resource.obj(entry), encoding.replace_revision(resource.data(entry), revision), True
 
 
 def _removable(resource: Resource, obj: Obj, options: Obj) -> bool:

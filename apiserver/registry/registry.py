@@ -69,6 +69,7 @@ class Registry:
         self._made: dict[tuple[str, str], Strategy] = {}
         self._served: dict[tuple[str, str, str], Resource] = {}
         self._by_plural: dict[tuple[str, str], Resource] = {}
+        self._by_kind: dict[tuple[str, str, str], Kind] = {}
 
     # What is served
 
@@ -87,11 +88,7 @@ class Registry:
         return [self._served[key] for key in sorted(self._served)]
 
     def kind_of(self, group: str, version: str, kind: str) -> Kind | None:
-        for resource in self._served.values():
-            found = resource.kind
-            if found.kind == kind and found.group == group and found.version == version:
-                return found
-        return None
+        return self._by_kind.get((group, version, kind))
 
     def add(self, kinds: Iterable[Kind]) -> list[Resource]:
         """Serve kinds; versions of one kind share their storage. Registered kinds are replaced."""
@@ -103,7 +100,8 @@ class Registry:
             cache = self._cache(stored, prefix)
             resource = Resource(kind, stored, cache=cache, prefix=prefix, strategy=self._strategy(kind))
             self._served[kind.group, kind.version, kind.plural] = resource
-            if not resource.converts or (kind.group, kind.plural) not in self._by_plural:
+            self._by_kind[kind.group, kind.version, kind.kind] = kind
+            if kind is stored or (kind.group, kind.plural) not in self._by_plural:
                 self._by_plural[kind.group, kind.plural] = resource
             added.append(resource)
         self.generation += 1
@@ -126,6 +124,8 @@ class Registry:
     def remove(self, resource: Resource, *, forget: bool = False) -> None:
         """Serve it no more. `forget`: nor keep its objects in memory, for the last version of a kind."""
         self._served.pop((resource.group, resource.kind.version, resource.plural), None)
+        if self._by_kind.get((resource.group, resource.kind.version, resource.kind.kind)) is resource.kind:
+            del self._by_kind[resource.group, resource.kind.version, resource.kind.kind]
         if self._by_plural.get((resource.group, resource.plural)) is resource:
             del self._by_plural[resource.group, resource.plural]
         if forget:

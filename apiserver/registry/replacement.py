@@ -73,13 +73,13 @@ class _Replacement:
         self._carry(new, old, entry)
         request = await self._admit(new, old)
         self._prepare(new, old)
-        stored, before = resource.to_stored(new), entry.obj
+        stored, before = await resource.to_stored(new), entry.obj
         if self._subresource:
             return await self._commit(request, new, stored, entry, live)
         await resource.strategy.updating(writer, stored, before)
         try:
-            if resource.converts:
-                new = resource.from_stored(stored)
+            if resource.converts and not resource.kind.custom:
+                new = await resource.from_stored(stored)
             written = await self._commit(request, new, stored, entry, live)
         except StoreUnavailable:
             raise  # it may have been written: what it claimed stays claimed until repair
@@ -125,6 +125,7 @@ class _Replacement:
 
     async def _commit(self, request: AdmissionRequest, new: Obj, stored: Obj, entry: Entry, live: bool) -> Written:
         registry, resource, writer = self._registry, self._resource, self._writer
+        await resource.load([entry])
         validate(resource, new, resource.obj(entry), self._subresource, warnings=writer.warnings)
         if resource.kind.warnings is not None and not self._subresource:
             writer.warnings += resource.kind.warnings(new)
@@ -136,14 +137,15 @@ class _Replacement:
         if stored == entry.obj and not registry.store.stale(key):
             if not live:
                 raise Unverified
+            await resource.load([entry])
             return Written(resource.obj(entry), resource.data(entry))
         if writer.dry_run:
-            obj = resource.from_stored(stored)
+            obj = await resource.from_stored(stored)
             return Written(obj, orjson.dumps(obj))
         value = encoding.encode(stored)
         ttl = registry.event_ttl if resource.plural == "events" else 0
         revision = await registry.store.update(key, value, revision=entry.revision, ttl_seconds=ttl)
-        return finish(registry, resource, key, value, stored, revision)
+        return await finish(registry, resource, key, value, stored, revision)
 
     async def _remove(self, stored: Obj, entry: Entry) -> Written:
         resource = self._resource
@@ -152,7 +154,7 @@ class _Replacement:
             revision = await self._registry.store.delete(key, revision=entry.revision)
             stored["metadata"]["resourceVersion"] = str(revision)
             await resource.strategy.deleted(stored)
-        obj = resource.from_stored(stored)
+        obj = await resource.from_stored(stored)
         return Written(obj, orjson.dumps(obj))
 
 

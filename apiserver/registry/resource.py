@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 from apiserver.registry.strategy import Strategy
 from apiserver.storage.cache import Entry, Format, Json, ResourceCache
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.meta import errors
 
 Obj = dict[str, Any]
 
@@ -31,9 +33,10 @@ class Resource:
         self.namespaced = kind.namespaced
         self.has_status = kind.has_status
         self.watched = "watch" in kind.verbs  # its objects are kept; what is not is only answered
-        # Custom resources get their defaults on every read: the schema may be newer than the object.
-        self.converts = kind.api_version != stored.api_version or (kind.custom and kind.default is not None)
-        self.format: Format = Converted(self) if self.converts else Json(kind.api_version, kind.kind)
+        self.converts = kind.api_version != stored.api_version or kind.rereads
+        self.outside = kind.converter is not None  # then await `load` before anything is read
+        self._converted = Converted(self)
+        self.format: Format = self._converted if self.converts else Json(kind.api_version, kind.kind)
         self.formats: dict[tuple[str, str, str], Format] = {}  # of watches that want another shape
         self.list_head = b'{"kind":"%b","apiVersion":"%b","metadata":' % (
             self.list_kind.encode(),
@@ -60,44 +63,89 @@ class Resource:
         parsed: Obj = orjson.loads(self.data(entry))
         return parsed
 
-    def from_stored(self, obj: Obj) -> Obj:
+    async def load(self, entries: Sequence[Entry]) -> None:
+        """Where versions are converted elsewhere: have these entries in this version at hand, until something else is
+        awaited. Raises what the converter raises."""
+        if self.outside:
+            await self._converted.load(entries)
+
+    async def from_stored(self, obj: Obj) -> Obj:
         """An object in the stored version, in this one; `obj` itself where they are the same."""
-        return convert(self.kind, obj) if self.converts else obj
+        if not self.converts:
+            return obj
+        made = await convert(self.kind, obj)
+        if made is not obj and self.kind.custom and self.kind.default is not None:
+            self.kind.default(made)
+        return made
 
-    def to_stored(self, obj: Obj) -> Obj:
-        return convert(self.stored, obj) if self.converts else obj
+    async def to_stored(self, obj: Obj) -> Obj:
+        return await convert(self.stored, obj) if self.converts else obj
 
 
-def convert(kind: Kind, obj: Obj) -> Obj:
-    """`obj` as `kind` has it: by the kind's own conversion, or with nothing but apiVersion changed."""
+async def convert(kind: Kind, obj: Obj) -> Obj:
+    """`obj` as `kind` has it: by a converter, by the kind's own conversion, or with nothing but apiVersion changed."""
+    if kind.converter is not None and obj.get("apiVersion") != kind.api_version:
+        (made,) = await kind.converter([obj], kind.api_version)
+        return coerced(kind, made)
+    return converted(kind, obj)
+
+
+def converted(kind: Kind, obj: Obj) -> Obj:
+    """As `convert`, where nobody else has to be asked."""
     if obj.get("apiVersion") == kind.api_version:
         return obj
     if kind.convert is not None:
-        return kind.convert(obj, kind.version)
+        made = kind.convert(obj, kind.version)
+        return coerced(kind, orjson.loads(orjson.dumps(made))) if kind.custom else made
     return {**obj, "apiVersion": kind.api_version, "kind": kind.kind}
 
 
+def coerced(kind: Kind, obj: Obj) -> Obj:
+    """A custom resource without the fields that its version does not know, in place."""
+    kind.schema.decode(obj, mode="Ignore")
+    return obj
+
+
 class Converted(Json):
-    """Entries in another version than the stored one; the last ones made are kept."""
+    """Entries in another form than the stored one; the last ones made are kept."""
 
     def __init__(self, resource: Resource):
         super().__init__(resource.kind.api_version, resource.kind.kind)
-        self._resource = resource
+        self._kind = resource.kind
         self._made: dict[tuple[str, int], bytes] = {}
 
     def encode(self, entry: Entry) -> bytes:
         key = (entry.key, entry.revision)
         data = self._made.get(key)
         if data is None:
-            data = orjson.dumps(self._made_of(entry))
+            if self._kind.converter is not None:
+                raise errors.InternalError(f"{entry.key} is not converted to {self._kind.api_version}")
+            data = orjson.dumps(self._read(converted(self._kind, orjson.loads(entry.data))))
             if len(self._made) >= _CONVERTED_KEPT:
                 self._made.clear()
             self._made[key] = data
         return data
 
-    def _made_of(self, entry: Entry) -> Obj:
-        kind = self._resource.kind
-        obj = convert(kind, orjson.loads(entry.data))
-        if kind.custom and kind.default is not None:
-            kind.default(obj)
+    async def load(self, entries: Sequence[Entry]) -> None:
+        kind = self._kind
+        assert kind.converter is not None
+        missing = [entry for entry in entries if (entry.key, entry.revision) not in self._made]
+        if not missing:
+            return
+        made = await kind.converter([orjson.loads(entry.data) for entry in missing], kind.api_version)
+        if len(self._made) + len(missing) > _CONVERTED_KEPT:
+            wanted = {(entry.key, entry.revision) for entry in entries}
+            self._made = {key: data for key, data in self._made.items() if key in wanted}
+        for entry, obj in zip(missing, made, strict=True):
+            self._made[entry.key, entry.revision] = orjson.dumps(self._read(coerced(kind, obj)))
+        if any((entry.key, entry.revision) not in self._made for entry in entries):
+            await self.load(entries)  # others went while the converter was asked
+
+    def _read(self, obj: Obj) -> Obj:
+        kind = self._kind
+        if kind.custom:
+            if obj.get("apiVersion") == kind.api_version:
+                coerced(kind, obj)
+            if kind.default is not None:
+                kind.default(obj)
         return obj

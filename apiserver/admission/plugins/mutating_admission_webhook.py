@@ -49,7 +49,7 @@ class MutatingAdmissionWebhook(Plugin):
         answer = await self._hooks.ask(hook, kind, request)
         if answer is None or not answer.patch or request.obj is None:
             return False
-        changed = patched(request, kind, answer, hook.name)
+        changed = await patched(request, kind, answer, hook.name)
         if changed == request.obj:
             return False
         request.obj.clear()
@@ -60,11 +60,14 @@ class MutatingAdmissionWebhook(Plugin):
         return True
 
 
-def patched(request: AdmissionRequest, kind: Kind, answer: Answer, hook: str) -> Obj:
+async def patched(request: AdmissionRequest, kind: Kind, answer: Answer, hook: str) -> Obj:
     """The object after the hook's patch, in the request's version. Raises InternalError for a patch that does not fit."""
     assert request.obj is not None
     convert = request.kind.convert if kind.version != request.kind.version else None
+    outside = kind.converter if kind.version != request.kind.version else None
     base = convert(request.obj, kind.version) if convert is not None else request.obj
+    if outside is not None:
+        (base,) = await outside([request.obj], kind.api_version)
     try:
         changed = json_patch(base, answer.patch)
     except errors.StatusError as failure:
@@ -72,6 +75,8 @@ def patched(request: AdmissionRequest, kind: Kind, answer: Answer, hook: str) ->
         raise errors.InternalError(f"Internal error occurred: {words}") from failure
     if convert is not None and kind.convert is not None:
         changed = kind.convert(changed, request.kind.version)
+    if outside is not None:
+        (changed,) = await outside([changed], request.kind.api_version)
     return dict(changed)
 
 

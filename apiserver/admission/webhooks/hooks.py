@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apiserver.admission.conditions import ConditionFailed, Conditions, answer_by, variables_of
-from apiserver.admission.matching import GROUP, Constraints, Versioned, in_version
+from apiserver.admission.matching import GROUP, Constraints, Versioned, brought_to
 from apiserver.admission.plugin import Setup
 from apiserver.admission.webhooks import review
 from apiserver.admission.webhooks.calling import CallFailed, WebhookCaller
@@ -83,7 +83,7 @@ class Hooks:
 
     async def ask(self, hook: Hook, kind: Kind, request: AdmissionRequest) -> review.Answer | None:
         """None where the hook is left out: a condition says no, or it failed and may be ignored. Raises StatusError."""
-        versioned = in_version(request, kind)
+        versioned = await brought_to(request, kind)
         if not await settled(lambda: hook.holds(request, versioned, self._setup)):
             return None
         hook.check_dry_run(request)

@@ -5,7 +5,7 @@ A kind's file states identity and, only where the kind differs, its hooks. All h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -97,12 +97,16 @@ class Kind:
     warnings: Callable[[Obj], list[str]] | None = None
     # (object in any version that shares the store, this version) -> new object of this kind and version.
     convert: Callable[[Obj, str], Obj] | None = None
+    # Conversion that has to be asked for elsewhere: (objects, api version) -> them in that version, in their order.
+    converter: Callable[[Sequence[Obj], str], Awaitable[list[Obj]]] | None = None
+    rereads: bool = False  # objects may be stored in another version or by an older schema than this one
     scale: ScalePaths | None = None
     has_generation: bool = True  # metadata.generation is kept (false for kinds that have none upstream)
     validates_name_as: str = "dns-subdomain"  # dns-subdomain | dns-label | path-segment | dns1035
     default_grace_seconds: int | None = None  # graceful deletion; a Pod's own spec decides, others have none
     graceful: Callable[[Obj, Obj], int] | None = None  # (object, DeleteOptions) -> grace seconds; 0 deletes at once
     create_on_update: bool = False  # PUT of a missing object creates it
+    deprecation: str = ""  # what a client of a deprecated version is warned of
     custom: bool = False  # comes from a CRD
 
     def __post_init__(self) -> None:

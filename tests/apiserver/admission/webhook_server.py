@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Obj = dict[str, Any]
-Reply = Callable[[Obj], Obj | None]  # the response part of an AdmissionReview; None never answers
+Reply = Callable[[Obj], Obj | None]  # the response part of a review; None never answers
 
 
 def allow(**fields: Any) -> Reply:
@@ -75,7 +75,7 @@ class WebhookServer:
             await self.forever.wait()
             raise ConnectionError
         status = response.pop("http", 200)
-        body = orjson.dumps({"kind": "AdmissionReview", "apiVersion": review["apiVersion"], "response": response})
+        body = orjson.dumps({"kind": review["kind"], "apiVersion": review["apiVersion"], "response": response})
         writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
         await writer.drain()
 

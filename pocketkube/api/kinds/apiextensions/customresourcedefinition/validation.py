@@ -18,7 +18,7 @@ _COLUMN_TYPES = ["boolean", "date", "integer", "number", "string"]
 _COLUMN_FORMATS = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"]
 _PATH = re.compile(r"(\.[A-Za-z_][-\w]*|\[['\"][^'\"]+['\"]\])+").fullmatch
 _MOST_SELECTABLE = 8
-_PROTECTED = ("k8s.io", "kubernetes.io")
+PROTECTED = ("k8s.io", "kubernetes.io")
 APPROVED = "api-approved.kubernetes.io"
 _WHY_APPROVED = "https://github.com/kubernetes/enhancements/pull/1111"
 
@@ -34,17 +34,22 @@ def validate(obj: Obj) -> Errors:
 
 def _approved(obj: Obj, group: str) -> Errors:
     """Groups below k8s.io belong to the community."""
-    if not any(group == domain or group.endswith(f".{domain}") for domain in _PROTECTED):
+    if not any(group == domain or group.endswith(f".{domain}") for domain in PROTECTED):
         return []
     value = (obj["metadata"].get("annotations") or {}).get(APPROVED, "")
     if value.startswith(("unapproved", "https://", "http://")):
         return []
     path = f"metadata.annotations[{APPROVED}]"
+    return [
+        field.invalid(path, value, approval_needed(value)) if value else field.required(path, approval_needed(value))
+    ]
+
+
+def approval_needed(value: str) -> str:
+    """What is wrong with an annotation that approves nothing."""
     needed = f'protected groups must have approval annotation "{APPROVED}"'
-    if not value:
-        return [field.required(path, f"{needed}, see {_WHY_APPROVED}")]
-    why = f'{needed} with either a URL or a reason starting with "unapproved", see {_WHY_APPROVED}'
-    return [field.invalid(path, value, why)]
+    how = ' with either a URL or a reason starting with "unapproved"' if value else ""
+    return f"{needed}{how}, see {_WHY_APPROVED}"
 
 
 def validate_spec(spec: Obj, known: Sequence[Obj] = ()) -> Errors:
