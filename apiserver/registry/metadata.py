@@ -16,6 +16,8 @@ Obj = dict[str, Any]
 _MAX_ANNOTATIONS = 256 * 1024  # bytes of all keys and values together
 _OMITTED_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName")
+_STANDARD_FINALIZERS = frozenset(("kubernetes", "orphan", "foregroundDeletion"))
+_NO_VERSION = "version must not be empty"
 _NAME_CHECKS = {
     "dns-label": names.is_dns_label,
     "dns-subdomain": names.is_dns_subdomain,
@@ -102,7 +104,19 @@ def validate(kind: Kind, obj: Obj) -> list[FieldError]:
         found += [field.invalid("metadata.name", name, why) for why in _name_faults(kind.validates_name_as, name)]
     if kind.namespaced and not metadata.get("namespace"):
         found.append(field.required("metadata.namespace"))
+    if not kind.custom and "finalizers" in metadata:
+        found += _standard(metadata["finalizers"])
     return found + _common(metadata)
+
+
+def _standard(finalizers: list[str]) -> list[FieldError]:
+    """Built-in kinds take finalizers without a domain only where they are well known."""
+    why = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        field.invalid(f"metadata.finalizers[{at}]", name, why)
+        for at, name in enumerate(finalizers)
+        if "/" not in name and name not in _STANDARD_FINALIZERS
+    ]
 
 
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
@@ -164,10 +178,14 @@ def _owners(owners: list[Obj]) -> list[FieldError]:
         path = f"metadata.ownerReferences[{at}]"
         for name in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(name):
-                words = "must not be empty" if name != "apiVersion" else "version must not be empty"
+                words = _NO_VERSION if name == "apiVersion" else "must not be empty"
                 found.append(field.invalid(f"{path}.{name}", owner.get(name, ""), words))
+        if owner.get("apiVersion", "").count("/") > 1:
+            found.append(field.invalid(f"{path}.apiVersion", owner["apiVersion"], _NO_VERSION))
+        if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
+            found.append(field.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
         if owner.get("controller"):
-            controllers.append(owner.get("name", ""))
+            controllers.append(f"{owner.get('kind', '')}/{owner.get('name', '')}")
     if len(controllers) > 1:
         first, second = controllers[:2]
         found.append(

@@ -161,6 +161,23 @@ def ip(path: str, value: str) -> Errors:
     return [field.invalid(path, value, why) for why in names.is_ip(value)]
 
 
+def reference(path: str, found: Mapping[str, Any]) -> Errors:
+    """A reference to an object by kind and name, both parts of a URL."""
+    wrong: Errors = []
+    for name in ("kind", "name"):
+        value = found.get(name) or ""
+        wrong += named(f"{path}.{name}", value, names.is_path_segment) if value else [field.required(f"{path}.{name}")]
+    return wrong
+
+
+def driver_name(path: str, name: str) -> Errors:
+    """The name of a storage driver."""
+    if not name:
+        return [field.required(path)]
+    wrong = [field.too_long(path, 63)] if len(name) > 63 else []
+    return wrong + [field.invalid(path, name, why) for why in dns_subdomain(name.lower())]
+
+
 def unique(path: str, values: Iterable[Any], name: str = "") -> Errors:
     """No value twice in a list; `name` is the field within each element."""
     seen: set[Any] = set()

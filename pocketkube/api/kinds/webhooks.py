@@ -63,6 +63,10 @@ def _webhook(webhook: Obj, path: str, *, reinvoked: bool) -> Errors:
     elif not set(versions) & set(_VERSIONS):
         why = "must include at least one of v1, v1beta1"
         wrong.append(field.invalid(f"{path}.admissionReviewVersions", versions, why))
+    for at, version in enumerate(versions):
+        if version in versions[:at]:
+            where = f"{path}.admissionReviewVersions[{at}]"
+            wrong.append(field.invalid(where, version, "duplicate version"))
     for at, rule in enumerate(webhook.get("rules") or ()):
         wrong += validate_rule(rule, f"{path}.rules[{at}]")
     wrong += _choices(webhook, path, reinvoked=reinvoked)
@@ -123,8 +127,33 @@ def validate_rule(rule: Obj, path: str) -> Errors:
             words = {"apiGroups": "API groups", "apiVersions": "API versions"}[name]
             why = f"if '*' is present, must not specify other {words}"
             wrong.append(field.invalid(f"{path}.{name}", values, why))
+        if name != "apiGroups":
+            wrong += [field.required(f"{path}.{name}[{at}]") for at, value in enumerate(values) if not value]
+    wrong += _resources(rule.get("resources") or [], f"{path}.resources")
     if rule.get("scope") not in (None, *_SCOPES):
         wrong.append(field.not_supported(f"{path}.scope", rule["scope"], _SCOPES))
+    return wrong
+
+
+def _resources(found: list[str], path: str) -> Errors:
+    """`*/*` stands alone; `pods/*` beside no `pods/log`, `*/log` beside no `pods/log`."""
+    wrong: Errors = []
+    wild_resources: set[str] = set()
+    wild_parts: set[str] = set()
+    for at, each in enumerate(found):
+        resource, slash, part = each.partition("/")
+        if each == "*/*" and len(found) > 1:
+            wrong.append(field.invalid(path, found, "if '*/*' is present, must not specify other resources"))
+        if not slash:
+            continue
+        if part in wild_parts and resource != "*":
+            wrong.append(field.invalid(f"{path}[{at}]", each, f"if '*/{part}' is present, must not specify {each}"))
+        if resource in wild_resources and part != "*":
+            wrong.append(field.invalid(f"{path}[{at}]", each, f"if '{resource}/*' is present, must not specify {each}"))
+        if resource == "*":
+            wild_parts.add(part)
+        if part == "*":
+            wild_resources.add(resource)
     return wrong
 
 

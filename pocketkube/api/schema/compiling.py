@@ -53,6 +53,9 @@ def head(schema: Schema) -> None:
     schema.format = raw.get("format", "")
     schema.required = frozenset(raw.get("required", ()))
     schema.nullable = bool(raw.get("nullable"))
+    schema.omitted_empty = not schema.custom and (
+        schema.type == "array" or (schema.type == "object" and bool(raw.get("additionalProperties")))
+    )
     schema.embedded = bool(raw.get("x-kubernetes-embedded-resource"))
     schema.preserve = schema.type == "any" or bool(raw.get("x-kubernetes-preserve-unknown-fields"))
     schema.default_value = raw.get("default", MISSING)

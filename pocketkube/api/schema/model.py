@@ -59,6 +59,7 @@ class Schema:
         "merge_strategy",
         "name",
         "nullable",
+        "omitted_empty",
         "plain",
         "preserve",
         "read",
@@ -85,6 +86,7 @@ class Schema:
     preserve: bool  # unknown fields are kept
     embedded: bool  # an object with kind, apiVersion and metadata of its own
     nullable: bool
+    omitted_empty: bool  # a list or map that is left out where it is optional and has no items
     default_value: Any  # or MISSING
     has_defaults: bool  # something below has a default
     custom: bool  # from a CRD

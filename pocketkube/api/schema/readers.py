@@ -96,7 +96,7 @@ def note(report: list[str], path: Path) -> None:
 
 
 def struct(schema: Schema, value: Any, path: Path, report: Report) -> Any:
-    """An object with named fields: unknown ones and nulls go."""
+    """An object with named fields: unknown ones and nulls go, and optional lists and maps without items, as Go omits them."""
     if type(value) is not dict:
         raise Mismatch(value, go_type(schema))
     fields = schema.fields
@@ -114,7 +114,8 @@ def struct(schema: Schema, value: Any, path: Path, report: Report) -> Any:
                 new = child.read(child, item, (path, key), report)
                 if new is not item:
                     value[key] = new
-                continue
+                if new or not child.omitted_empty or key in schema.required:
+                    continue
             if dropped is None:
                 dropped = [key]
             else:

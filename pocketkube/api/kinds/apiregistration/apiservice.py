@@ -78,6 +78,9 @@ def _service(spec: Obj) -> Errors:
             )
         return wrong
     wrong = [field.required(f"spec.service.{x}") for x in ("namespace", "name") if not service.get(x)]
+    if not 1 <= (port := service.get("port", 443)) <= 65535:
+        why = "port is not valid: must be between 1 and 65535, inclusive"
+        wrong.append(field.invalid("spec.service.port", port, why))
     if spec.get("insecureSkipTLSVerify") and spec.get("caBundle"):
         wrong.append(field.invalid("spec.insecureSkipTLSVerify", True, "may not be true if caBundle is present"))
     return wrong

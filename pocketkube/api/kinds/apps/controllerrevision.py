@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def _validate(obj: Obj) -> Errors:
-    wrong: Errors = [] if obj.get("data") else [field.required("data", "data is mandatory")]
+    wrong: Errors = [] if obj.get("data") is not None else [field.required("data", "data is mandatory")]
     return wrong + checks.not_negative("revision", obj.get("revision"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
-from pocketkube.api.meta import field
+from pocketkube.api.meta import field, names
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -64,8 +64,7 @@ def _validate(obj: Obj) -> Errors:
         wrong.append(field.invalid("spec.maxReplicas", most, "must be greater than 0"))
     if least is not None and most < least:
         wrong.append(field.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
-    target = spec.get("scaleTargetRef") or {}
-    wrong += [field.required(f"spec.scaleTargetRef.{name}") for name in ("kind", "name") if not target.get(name)]
+    wrong += checks.reference("spec.scaleTargetRef", spec.get("scaleTargetRef") or {})
     for at, metric in enumerate(spec.get("metrics") or ()):
         wrong += _metric(metric, f"spec.metrics[{at}]")
     for name, rules in (spec.get("behavior") or {}).items():
@@ -90,9 +89,58 @@ def _metric(metric: Obj, path: str) -> Errors:
         if name != _SOURCES[kind]
     ]
     path = f"{path}.{_SOURCES[kind]}"
-    if kind in ("Resource", "ContainerResource") and not source.get("name"):
-        wrong.append(field.required(f"{path}.name", "must specify a resource name"))
-    return wrong + _target(source.get("target") or {}, f"{path}.target")
+    wrong += _identity(kind, source, path)
+    target = source.get("target") or {}
+    return wrong + _target(target, f"{path}.target") + _measured(kind, target, f"{path}.target")
+
+
+def _identity(kind: str, source: Obj, path: str) -> Errors:
+    """What is measured."""
+    wrong: Errors = []
+    if kind in ("Resource", "ContainerResource"):
+        if not source.get("name"):
+            wrong.append(field.required(f"{path}.name", "must specify a resource name"))
+        if kind == "ContainerResource":
+            name = source.get("container") or ""
+            wrong += (
+                [field.invalid(f"{path}.container", name, why) for why in checks.dns_label(name)]
+                if name
+                else [field.required(f"{path}.container", "must specify a container")]
+            )
+        return wrong
+    if kind == "Object":
+        wrong += checks.reference(f"{path}.describedObject", source.get("describedObject") or {})
+    metric = source.get("metric") or {}
+    if name := metric.get("name"):
+        wrong += checks.named(f"{path}.metric.name", name, names.is_path_segment)
+    else:
+        wrong.append(field.required(f"{path}.metric.name", "must specify a metric name"))
+    return wrong + checks.selector(f"{path}.metric.selector", metric.get("selector"))
+
+
+_NEEDED = {  # source: of which values one must be given, the one that the complaint names, and its words
+    "Object": (("value", "averageValue"), "averageValue", "must set either a target value or averageValue"),
+    "External": (("value", "averageValue"), "averageValue", "must set either a target value for metric or a per-pod target"),
+    "Pods": (("averageValue",), "averageValue", "must specify a positive target averageValue"),
+    "Resource": (
+        ("averageUtilization", "averageValue"), "averageUtilization", "must set either a target raw value or a target utilization"
+    ),
+}  # fmt: skip
+_NEEDED["ContainerResource"] = _NEEDED["Resource"]
+
+
+def _measured(kind: str, target: Obj, path: str) -> Errors:
+    """Which value a source needs, and which two exclude each other."""
+    some, shown, words = _NEEDED[kind]
+    given = [name for name in some if target.get(name) is not None]
+    if not given:
+        return [field.required(f"{path}.{shown}", words)]
+    if len(given) < 2 or kind == "Object":
+        return []
+    if kind == "External":
+        why = "may not set both a target value for metric and a per-pod target"
+        return [field.forbidden(f"{path}.value", why)]
+    return [field.forbidden(f"{path}.averageValue", "may not set both a target raw value and a target utilization")]
 
 
 def _target(target: Obj, path: str) -> Errors:

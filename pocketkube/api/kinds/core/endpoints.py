@@ -44,7 +44,7 @@ def _address(address: Obj, path: str) -> Errors:
     wrong: Errors = []
     if host := address.get("hostname"):
         wrong += [field.invalid(f"{path}.hostname", host, why) for why in checks.dns_label(host)]
-    if node := address.get("nodeName"):
+    if (node := address.get("nodeName")) is not None:
         wrong += [field.invalid(f"{path}.nodeName", node, why) for why in checks.dns_subdomain(node)]
     return wrong + non_special_ip(f"{path}.ip", address.get("ip", ""))
 
@@ -57,6 +57,8 @@ def _port(port: Obj, path: str, several: bool) -> Errors:
         wrong.append(field.required(f"{path}.name"))
     number = port.get("port", 0)
     wrong += [field.invalid(f"{path}.port", number, why) for why in names.is_port_number(number)]
+    if (protocol := port.get("appProtocol")) is not None:
+        wrong += [field.invalid(f"{path}.appProtocol", protocol, why) for why in checks.qualified(protocol)]
     return wrong + checks.one_of(f"{path}.protocol", port.get("protocol"), ["SCTP", "TCP", "UDP"])
 
 

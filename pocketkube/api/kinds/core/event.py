@@ -68,10 +68,11 @@ def validate(obj: Obj) -> Errors:
     """An event in the core form; one with an eventTime must say who reports what."""
     namespace = obj["metadata"].get("namespace", "")
     about = (obj.get("involvedObject") or {}).get("namespace", "")
-    wrong: Errors = []
-    if namespace != about and not (not about and namespace in ("", "default")):
-        wrong.append(field.invalid("involvedObject.namespace", about, "does not match event.namespace"))
-    return wrong + _reported(obj) if obj.get("eventTime") else wrong
+    fault = [field.invalid("involvedObject.namespace", about, "does not match event.namespace")]
+    if obj.get("eventTime"):
+        # Who reports in the newer way may do so from another namespace, but for objects without one.
+        return (fault if not about and namespace not in ("default", "kube-system") else []) + _reported(obj)
+    return fault if namespace != about and not (not about and namespace in ("", "default")) else []
 
 
 def _reported(obj: Obj) -> Errors:

@@ -35,7 +35,11 @@ _INFO = (
 
 
 def _default(obj: Obj) -> None:
-    workload.spec_of(obj)
+    spec = workload.spec_of(obj)
+    if (first := spec.get("podCIDR")) and (spec.get("podCIDRs") or [""])[0] != first:
+        spec["podCIDRs"] = [first]
+    elif not first and spec.get("podCIDRs"):
+        spec["podCIDR"] = spec["podCIDRs"][0]
     status = obj.get("status")
     if status is None:
         status = obj["status"] = {}

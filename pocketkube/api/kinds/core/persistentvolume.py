@@ -59,7 +59,7 @@ def _validate(obj: Obj) -> Errors:
     capacity = spec.get("capacity") or {}
     if not capacity:
         wrong.append(field.required("spec.capacity"))
-    elif "storage" not in capacity or len(capacity) > 1:
+    if "storage" not in capacity or len(capacity) > 1:
         wrong.append(field.not_supported("spec.capacity", capacity, ["storage"]))
     for name, text in capacity.items():
         wrong += checks.quantity_text(f"spec.capacity[{name}]", text) or checks.positive_quantity(
@@ -67,7 +67,11 @@ def _validate(obj: Obj) -> Errors:
         )
     wrong += checks.one_of("spec.persistentVolumeReclaimPolicy", spec["persistentVolumeReclaimPolicy"], _POLICIES)
     wrong += _source(spec)
-    if required := (spec.get("nodeAffinity") or {}).get("required"):
+    if (affinity := spec.get("nodeAffinity")) is not None and affinity.get("required") is None:
+        wrong.append(field.required("spec.nodeAffinity.required", "must specify required node constraints"))
+    if name := spec.get("storageClassName"):
+        wrong += [field.invalid("spec.storageClassName", name, why) for why in checks.dns_subdomain(name)]
+    if (required := (spec.get("nodeAffinity") or {}).get("required")) is not None:
         wrong += scheduling.node_selector(required, "spec.nodeAffinity.required")
     if (mode := spec.get("volumeMode")) not in claims.VOLUME_MODES:
         wrong.append(field.not_supported("spec.volumeMode", mode, claims.VOLUME_MODES))

@@ -30,7 +30,7 @@ def _default(obj: Obj) -> None:
     for port in obj.get("ports") or ():
         if port.get("name") is None:
             port["name"] = ""
-        if not port.get("protocol"):
+        if port.get("protocol") is None:
             port["protocol"] = "TCP"
     if obj.get("endpoints") is None:
         obj["endpoints"] = []
@@ -60,9 +60,9 @@ def _endpoint(endpoint: Obj, kind: str, path: str) -> Errors:
         wrong.append(field.too_many(f"{path}.addresses", len(addresses), _MOST_ADDRESSES))
     for at, address in enumerate(addresses):
         wrong += _address(address, kind, f"{path}.addresses[{at}]")
-    if host := endpoint.get("hostname"):
+    if (host := endpoint.get("hostname")) is not None:
         wrong += [field.invalid(f"{path}.hostname", host, why) for why in checks.dns_label(host)]
-    if node := endpoint.get("nodeName"):
+    if (node := endpoint.get("nodeName")) is not None:
         wrong += [field.invalid(f"{path}.nodeName", node, why) for why in checks.dns_subdomain(node)]
     if "kubernetes.io/hostname" in (endpoint.get("deprecatedTopology") or ()):
         why = "may not be set, use nodeName field instead"
@@ -87,7 +87,7 @@ def _port(port: Obj, path: str) -> Errors:
     wrong += checks.one_of(f"{path}.protocol", port.get("protocol"), ["SCTP", "TCP", "UDP"])
     if (number := port.get("port")) is not None:
         wrong += [field.invalid(f"{path}.port", number, why) for why in names.is_port_number(number)]
-    if protocol := port.get("appProtocol"):
+    if (protocol := port.get("appProtocol")) is not None:
         wrong += [field.invalid(f"{path}.appProtocol", protocol, why) for why in checks.qualified(protocol)]
     return wrong
 

@@ -74,16 +74,30 @@ def _rule(rule: Obj, path: str) -> Errors:
         wrong += _resource_rule(resource, f"{path}.resourceRules[{at}]")
     for at, urls in enumerate(rule.get("nonResourceRules") or ()):
         where = f"{path}.nonResourceRules[{at}]"
-        wrong += _verbs(urls, where, _PATH_VERBS)
+        wrong += _verbs(urls, where)
         wrong += _listed(
             urls, f"{where}.nonResourceURLs", ("nonResourceURLs must contain at least one value", "non-resource URLs")
         )
+        for number, url in enumerate(urls.get("nonResourceURLs") or ()):
+            if why := _url_fault(url):
+                wrong.append(field.invalid(f"{where}.nonResourceURLs[{number}]", url, why))
     return wrong
+
+
+def _url_fault(url: str) -> str:
+    if url in ("*", "/"):
+        return ""
+    if not url.startswith("/"):
+        return "must start with slash" if url else "must not be empty"
+    if " " in url:
+        return "must not contain white-space"
+    if "//" in url:
+        return "must not contain double slash"
+    return "wildcard can only do suffix matching" if "*" in url[:-1] or (url.endswith("*") and url[-2:] != "/*") else ""
 
 
 _SUBJECTS = {"User": "user", "Group": "group", "ServiceAccount": "serviceAccount"}
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"]
-_PATH_VERBS = ["delete", "get", "head", "options", "patch", "post", "put"]
 
 
 def _subject(subject: Obj, path: str) -> Errors:
@@ -107,15 +121,15 @@ def _subject(subject: Obj, path: str) -> Errors:
     return wrong
 
 
-def _verbs(rule: Obj, path: str, known: list[str]) -> Errors:
+def _verbs(rule: Obj, path: str) -> Errors:
     verbs = rule.get("verbs") or []
     where = f"{path}.verbs"
     if not verbs:
         return [field.required(where, "verbs must contain at least one value")]
     if "*" in verbs and len(verbs) > 1:
         return [field.invalid(where, verbs, "if '*' is present, must not specify other verbs")]
-    if "*" not in verbs and not set(verbs) <= set(known):
-        return [field.not_supported(where, verbs, known)]
+    if "*" not in verbs and not set(verbs) <= set(_VERBS):
+        return [field.not_supported(where, verbs, _VERBS)]
     return []
 
 
@@ -130,13 +144,17 @@ def _listed(rule: Obj, path: str, words: tuple[str, str]) -> Errors:
 
 
 def _resource_rule(rule: Obj, path: str) -> Errors:
-    wrong = _verbs(rule, path, _VERBS)
+    wrong = _verbs(rule, path)
     least = "resource rules must supply at least one"
     wrong += _listed(rule, f"{path}.apiGroups", (f"{least} api group", "api groups"))
     wrong += _listed(rule, f"{path}.resources", (f"{least} resource", "resources"))
     if rule.get("namespaces") or not rule.get("clusterScope"):
         none = "resource rules that are not cluster scoped must supply at least one namespace"
         wrong += _listed(rule, f"{path}.namespaces", (none, "namespaces"))
+    if "*" not in (rule.get("namespaces") or []):
+        intro = "each member of this list must be '*' or a DNS-1123 label; "
+        for at, name in enumerate(rule.get("namespaces") or ()):
+            wrong += [field.invalid(f"{path}.namespaces[{at}]", name, intro + why) for why in checks.dns_label(name)]
     return wrong
 
 

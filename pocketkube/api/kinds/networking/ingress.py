@@ -42,6 +42,8 @@ def _validate(obj: Obj) -> Errors:
     for at, tls in enumerate(spec.get("tls") or ()):
         for number, host in enumerate(tls.get("hosts") or ()):
             wrong += _host(host, f"spec.tls[{at}].hosts[{number}]")
+        if secret := tls.get("secretName"):
+            wrong += [field.invalid(f"spec.tls[{at}].secretName", secret, why) for why in checks.dns_subdomain(secret)]
     if (name := spec.get("ingressClassName")) is not None:
         wrong += [field.invalid("spec.ingressClassName", name, why) for why in checks.dns_subdomain(name)]
     return wrong
@@ -111,7 +113,7 @@ def _backend(backend: Obj, path: str) -> Errors:
         if service is not None:
             why = "cannot set both resource and service backends"
             return [field.invalid(path, "", why)]
-        return [field.required(f"{path}.resource.{x}") for x in ("kind", "name") if not resource.get(x)]
+        return group(f"{path}.resource", resource) + checks.reference(f"{path}.resource", resource)
     if service is None:
         return [field.required(path, "resource or service backend is required")]
     name, port = service.get("name", ""), service.get("port") or {}
@@ -130,6 +132,12 @@ def _backend(backend: Obj, path: str) -> Errors:
     else:
         wrong.append(field.required(path, "port name or number is required"))
     return wrong
+
+
+def group(path: str, reference: Obj) -> Errors:
+    """The API group of a reference, which may be left out but not be empty."""
+    name = reference.get("apiGroup")
+    return [] if name is None else [field.invalid(f"{path}.apiGroup", name, why) for why in checks.dns_subdomain(name)]
 
 
 def _validate_update(obj: Obj, old: Obj) -> Errors:

@@ -8,6 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.kinds.networking.ingress import group
 from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
@@ -34,7 +35,7 @@ def _validate(obj: Obj) -> Errors:
     if parameters is None:
         return wrong
     path = "spec.parameters"
-    wrong += [field.required(f"{path}.{name}") for name in ("kind", "name") if not parameters.get(name)]
+    wrong += group(path, parameters) + checks.reference(path, parameters)
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
     if scope not in ("Cluster", "Namespace"):
         wrong.append(field.not_supported(f"{path}.scope", scope, ["Cluster", "Namespace"]))

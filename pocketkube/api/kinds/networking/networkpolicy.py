@@ -24,7 +24,7 @@ def _default(obj: Obj) -> None:
         spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
     for rule in [*(spec.get("ingress") or ()), *(spec.get("egress") or ())]:
         for port in rule.get("ports") or ():
-            if not port.get("protocol"):
+            if port.get("protocol") is None:
                 port["protocol"] = "TCP"
 
 

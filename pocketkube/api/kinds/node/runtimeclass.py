@@ -24,7 +24,13 @@ def _validate(obj: Obj) -> Errors:
         wrong += requirements.requirements({"limits": overhead}, "overhead.podFixed")
     where = obj.get("scheduling") or {}
     wrong += checks.labels("scheduling.nodeSelector", where.get("nodeSelector"))
-    return wrong + scheduling.tolerations(where.get("tolerations") or [], "scheduling.tolerations")
+    tolerations = where.get("tolerations") or []
+    wrong += [
+        field.duplicate(f"scheduling.tolerations[{at}]", each)
+        for at, each in enumerate(tolerations)
+        if each in tolerations[:at]
+    ]
+    return wrong + scheduling.tolerations(tolerations, "scheduling.tolerations")
 
 
 def _validate_update(obj: Obj, old: Obj) -> Errors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -86,10 +87,14 @@ def _host_ports(spec: Obj) -> None:
                     port["hostPort"] = port.get("containerPort", 0)
 
 
+# A host with its port, then lower-case parts, then a tag: what no registry could name has no tag either.
+_NAME = re.compile(r"(?:[\w.-]+(?::\d+)?/)?[a-z0-9._-]+(?:/[a-z0-9._-]+)*(?::[\w.-]+)?", re.ASCII)
+
+
 @lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
     """Always for the tag `latest`, said or meant; IfNotPresent for any other tag and for a digest."""
-    if not image or "@" in image:
+    if not image or "@" in image or not _NAME.fullmatch(image):
         return "IfNotPresent"
     _, colon, tag = image.rpartition("/")[2].partition(":")
     return "Always" if not colon or tag == "latest" else "IfNotPresent"
@@ -202,7 +207,7 @@ def _ephemeral(source: Obj) -> None:
 
 def claim_spec(spec: Obj) -> None:
     """A PersistentVolumeClaim's spec, wherever it stands."""
-    if not spec.get("volumeMode"):
+    if spec.get("volumeMode") is None:
         spec["volumeMode"] = "Filesystem"
     if spec.get("resources") is None:
         spec["resources"] = {}

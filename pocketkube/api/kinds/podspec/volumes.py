@@ -270,7 +270,7 @@ def _mount_options(mount: Obj, path: str, where: str, container: Obj) -> Errors:
                 field.invalid(f"{where}.subPathExpr", expression, "subPathExpr and subPath are mutually exclusive")
             )
         wrong += local_path(expression, f"{path}.subPathExpr")
-    if propagation := mount.get("mountPropagation"):
+    if (propagation := mount.get("mountPropagation")) is not None:
         if propagation not in _PROPAGATION:
             wrong.append(field.not_supported(f"{path}.mountPropagation", propagation, _PROPAGATION))
         elif propagation == "Bidirectional" and not (container.get("securityContext") or {}).get("privileged"):
@@ -303,6 +303,9 @@ def devices(found: list[Obj], path: str, sources: Mapping[str, Obj], mounted: Co
         elif ".." in where.split("/"):
             why = "can not contain backsteps ('..')"
             wrong.append(field.invalid(f"{path}[{at}].devicePath", where, why))
+        for key, value in (("devicePath", where), ("name", name)):
+            if any(before.get(key) == value for before in found[:at]):
+                wrong.append(field.invalid(f"{path}[{at}].{key}", value, "must be unique"))
         if name in mounted:
             wrong.append(field.invalid(f"{path}[{at}].name", name, "must not already exist in volumeMounts"))
     return wrong

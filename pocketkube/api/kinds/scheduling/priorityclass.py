@@ -26,8 +26,9 @@ _FIXED = "may not be changed in an update."
 
 
 def _default(obj: Obj) -> None:
-    if not obj.get("preemptionPolicy"):
+    if obj.get("preemptionPolicy") is None:
         obj["preemptionPolicy"] = "PreemptLowerPriority"
+    obj.setdefault("value", 0)
 
 
 def _validate(obj: Obj) -> Errors:

@@ -15,6 +15,8 @@ Obj = dict[str, Any]
 
 _COLUMNS = (columns.NAME, columns.number("Drivers", "How many drivers the node has."), columns.AGE)
 
+_LONGEST_NODE_ID = 192
+
 
 def _default(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
@@ -26,9 +28,24 @@ def _validate(obj: Obj) -> Errors:
     drivers = obj["spec"].get("drivers") or []
     wrong = checks.unique("spec.drivers", [driver.get("name", "") for driver in drivers], "name")
     for at, driver in enumerate(drivers):
-        wrong += [field.required(f"spec.drivers[{at}].{x}") for x in ("name", "nodeID") if not driver.get(x)]
+        path, node = f"spec.drivers[{at}]", driver.get("nodeID") or ""
+        wrong += checks.driver_name(f"{path}.name", driver.get("name") or "")
+        if not node:
+            wrong.append(field.required(f"{path}.nodeID"))
+        elif len(node) > _LONGEST_NODE_ID:
+            wrong.append(field.invalid(f"{path}.nodeID", node, f"must be {_LONGEST_NODE_ID} bytes or less"))
+        wrong += _keys(driver.get("topologyKeys") or [], path)
         count = (driver.get("allocatable") or {}).get("count")
         wrong += checks.not_negative(f"spec.drivers[{at}].allocatable.count", count)
+    return wrong
+
+
+def _keys(keys: list[str], path: str) -> Errors:
+    wrong: Errors = []
+    for at, key in enumerate(keys):
+        wrong += [] if key else [field.required(path)]
+        wrong += [field.duplicate(path, key)] if key in keys[:at] else []
+        wrong += [field.invalid(path, keys, why) for why in checks.qualified(key)]
     return wrong
 
 

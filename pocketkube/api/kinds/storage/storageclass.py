@@ -28,9 +28,9 @@ _RECLAIM = ["Delete", "Retain"]
 
 
 def _default(obj: Obj) -> None:
-    if not obj.get("reclaimPolicy"):
+    if obj.get("reclaimPolicy") is None:
         obj["reclaimPolicy"] = "Delete"
-    if not obj.get("volumeBindingMode"):
+    if obj.get("volumeBindingMode") is None:
         obj["volumeBindingMode"] = "Immediate"
 
 
@@ -44,10 +44,30 @@ def _validate(obj: Obj) -> Errors:
     for key in obj.get("parameters") or ():
         if not key:
             wrong.append(field.invalid("parameters", key, "field can not be empty."))
-    if obj["reclaimPolicy"] not in _RECLAIM:
+    if obj["reclaimPolicy"] not in ("", *_RECLAIM):
         wrong.append(field.not_supported("reclaimPolicy", obj["reclaimPolicy"], _RECLAIM))
     if obj["volumeBindingMode"] not in _MODES:
         wrong.append(field.not_supported("volumeBindingMode", obj["volumeBindingMode"], _MODES))
+    return wrong + _topologies(obj.get("allowedTopologies") or [])
+
+
+def _topologies(terms: list[Obj]) -> Errors:
+    """No term, no key and no value twice, and each key with values."""
+    wrong: Errors = []
+    seen: list[dict[str, frozenset[str]]] = []
+    for at, term in enumerate(terms):
+        path, wanted = f"allowedTopologies[{at}].matchLabelExpressions", {}
+        for number, expression in enumerate(term.get("matchLabelExpressions") or ()):
+            key, values = expression.get("key", ""), expression.get("values") or []
+            wrong += [] if values else [field.required(f"{path}[{number}].values")]
+            wrong += checks.unique(f"{path}[{number}].values", values)
+            wrong += [field.invalid(f"{path}[{number}].key", key, why) for why in checks.qualified(key)]
+            if key in wanted:
+                wrong.append(field.duplicate(f"{path}[{number}].key", key))
+            wanted[key] = frozenset(values)
+        if wanted in seen:
+            wrong.append(field.duplicate(path, ""))
+        seen.append(wanted)
     return wrong
 
 

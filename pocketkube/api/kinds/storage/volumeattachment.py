@@ -29,7 +29,9 @@ def _default(obj: Obj) -> None:
 
 def _validate(obj: Obj) -> Errors:
     spec = obj["spec"]
-    wrong = [field.required(f"spec.{name}") for name in ("attacher", "nodeName") if not spec.get(name)]
+    wrong = checks.driver_name("spec.attacher", spec.get("attacher") or "")
+    node = spec.get("nodeName") or ""
+    wrong += [field.invalid("spec.nodeName", node, why) for why in checks.dns_subdomain(node)]
     given = [name for name in ("inlineVolumeSpec", "persistentVolumeName") if spec["source"].get(name) is not None]
     if not given:
         wrong.append(field.required("spec.source", "must specify one of inlineVolumeSpec and persistentVolumeName"))
@@ -37,6 +39,11 @@ def _validate(obj: Obj) -> Errors:
         wrong.append(
             field.forbidden("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName")
         )
+    elif given == ["persistentVolumeName"]:
+        name, path = spec["source"]["persistentVolumeName"], "spec.source.persistentVolumeName"
+        if not name:
+            wrong.append(field.required(path, "must specify non empty persistentVolumeName"))
+        wrong += [field.invalid(path, name, why) for why in checks.dns_subdomain(name)]
     return wrong
 
 

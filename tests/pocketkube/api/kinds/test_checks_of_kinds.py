@@ -367,7 +367,7 @@ IMMUTABLE = [
     ("secret", "type", "other", 'type: Invalid value: "other": field is immutable'),
     ("pvc", "spec/volumeMode", "Block", "spec: Forbidden: spec is immutable after creation except resources.requests"),
     ("pv", "spec/hostPath/path", "/other", "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation"),
-    ("node", "spec/podCIDRs", ["10.9.0.0/24"], 'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'),
+    ("node", "spec/podCIDR", "10.9.0.0/24", 'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'),
     ("storageclass", "parameters", {"a": "b"}, "parameters: Forbidden: updates to parameters are forbidden."),
     ("storageclass", "provisioner", "b.c/d", "provisioner: Forbidden: updates to provisioner are forbidden."),
     ("priorityclass", "value", 6, "value: Forbidden: may not be changed in an update."),

@@ -48,7 +48,8 @@ def update(live: Obj, patch: Obj, manager: str, schema: Schema = DEPLOYMENT, **m
 
 
 def owned(obj: Obj, manager: str, operation: str = "Apply") -> Obj | None:
-    found = [e for e in obj["metadata"]["managedFields"] if (e["manager"], e["operation"]) == (manager, operation)]
+    entries = obj["metadata"].get("managedFields", ())
+    found = [e for e in entries if (e["manager"], e["operation"]) == (manager, operation)]
     assert len(found) <= 1
     return found[0]["fieldsV1"] if found else None
 

@@ -89,7 +89,7 @@ def _port(port: Obj, path: str, several: bool) -> Errors:
     wrong += [field.invalid(f"{path}.port", number, why) for why in names.is_port_number(number)]
     wrong += checks.one_of(f"{path}.protocol", port.get("protocol"), _PROTOCOLS)
     wrong += checks.port_number_or_name(f"{path}.targetPort", port.get("targetPort", 0))
-    if protocol := port.get("appProtocol"):
+    if (protocol := port.get("appProtocol")) is not None:
         wrong += [field.invalid(f"{path}.appProtocol", protocol, why) for why in checks.qualified(protocol)]
     return wrong
 
