@@ -47,18 +47,19 @@ class Documents:
         return made
 
     def v2(self) -> Document:
-        return self._keep("v2", lambda: orjson.dumps(self._v2()))
+        return self._keep("v2", lambda: orjson.dumps(self._v2(_bytes_v2)))
 
     def v2_protobuf(self) -> Document:
         from apiserver.openapi import gnostic
 
-        return self._keep("v2 protobuf", lambda: gnostic.encode(self._v2()))
+        return self._keep("v2 protobuf", lambda: gnostic.encode(self._v2(_custom_v2)))
 
-    def _v2(self) -> Obj:
-        defined = definitions_v2(_names(self._kinds))
+    def _v2(self, made: Callable[[Kind], dict[str, Any]]) -> Obj:
+        """`made` gives the definitions of a custom kind."""
+        defined: dict[str, Any] = dict(definitions_v2(_names(self._kinds)))
         for kind in self._kinds:
             if kind.custom:
-                defined |= _custom(kind, kind.schema.openapi_v2(), "#/definitions/")
+                defined |= made(kind)
         paths = {path: _path_v2(found) for kind in self._kinds for path, found in operations.paths(kind)}
         return {
             "swagger": "2.0",
@@ -76,7 +77,7 @@ class Documents:
         """The hash names the content: it is that of the kinds' identity and schemas, without making the document."""
         kinds = self._by_path()[key]
         text = orjson.dumps(
-            [[k.kind, k.plural, sorted(k.verbs), k.schema.raw if k.custom else k.schema.name] for k in kinds]
+            [[k.kind, k.plural, sorted(k.verbs), k.schema.digest if k.custom else k.schema.name] for k in kinds]
         )
         return {"serverRelativeURL": f"/openapi/v3/{key}?hash={hashlib.sha512(text).hexdigest().upper()}"}
 
@@ -134,16 +135,37 @@ def _custom(kind: Kind, schema: Obj, prefix: str) -> dict[str, Obj]:
     return {operations.definition(kind): shown, operations.list_definition(kind): listing}
 
 
+def _custom_v2(kind: Kind) -> dict[str, Obj]:
+    return _custom(kind, kind.schema.openapi_v2(), "#/definitions/")
+
+
+def _bytes_v2(kind: Kind) -> dict[str, orjson.Fragment]:
+    return _fragments(kind, "v2", lambda: _custom_v2(kind))
+
+
+def _bytes_v3(kind: Kind) -> dict[str, orjson.Fragment]:
+    return _fragments(kind, "v3", lambda: _custom(kind, kind.schema.openapi_v3(), "#/components/schemas/"))
+
+
+def _fragments(kind: Kind, form: str, make: Callable[[], dict[str, Obj]]) -> dict[str, orjson.Fragment]:
+    """Custom definitions as ready bytes: they outlive the documents, which are made anew whenever a kind comes or goes."""
+    published = kind.schema.published
+    names = operations.definition(kind), operations.list_definition(kind)
+    if not all(f"{form} {name}" in published for name in names):
+        published.update({f"{form} {name}": orjson.dumps(value) for name, value in make().items()})
+    return {name: orjson.Fragment(published[f"{form} {name}"]) for name in names}
+
+
 def _reference(name: str, prefix: str) -> Obj:
     reference = {"$ref": prefix + name}
     return {"allOf": [reference]} if prefix.startswith("#/components") else reference
 
 
 def _v3(kinds: list[Kind]) -> Obj:
-    defined = components_v3(_names(kinds))
+    defined: dict[str, Any] = dict(components_v3(_names(kinds)))
     for kind in kinds:
         if kind.custom:
-            defined |= _custom(kind, kind.schema.openapi_v3(), "#/components/schemas/")
+            defined |= _bytes_v3(kind)
     return {
         "openapi": "3.0.0",
         "info": _INFO,

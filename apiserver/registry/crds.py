@@ -9,6 +9,7 @@ Several servers do this side by side; who is second finds the work done.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from typing import Any
 
@@ -47,7 +48,7 @@ class Definitions:
         self._caller = WebhookCaller(cluster)
         self._names = Names()
         self._refused: dict[str, str] = {}  # name of a CRD whose names are held by another -> its group
-        self._served: dict[str, tuple[bytes, list[Resource]]] = {}  # name -> (what was served, as what)
+        self._served: dict[str, tuple[bytes, list[Resource]]] = {}  # name -> (digest of what was served, as what)
         self._clearing: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -130,7 +131,8 @@ class Definitions:
     def _serve(self, name: str, crd: Obj) -> None:
         terminating = "deletionTimestamp" in crd["metadata"]
         status = crd["status"]
-        wanted = orjson.dumps((crd["spec"], status["acceptedNames"], status.get("storedVersions"), terminating))
+        shape = (crd["spec"], status["acceptedNames"], status.get("storedVersions"), terminating)
+        wanted = hashlib.sha256(orjson.dumps(shape)).digest()
         before = self._served.get(name)
         if before is not None and before[0] == wanted:
             return

@@ -65,6 +65,10 @@ class Entry:
         if len(_parsed) > PARSED_KEPT:
             _parsed.popleft()._obj = None
 
+    def drop(self) -> None:
+        """Forget the parsed form of what is only history now."""
+        self._obj = None
+
     def at(self, revision: int) -> Entry:
         """The same object under another resourceVersion, as a DELETED event carries it."""
         data = encoding.replace_revision(self.data, revision)

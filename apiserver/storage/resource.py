@@ -181,7 +181,10 @@ class ResourceCache:
         self.ready = True
 
     def put(self, entry: Entry) -> None:
-        self._happened(Event(entry, self._entries.put(entry), revision=entry.revision))
+        previous = self._entries.put(entry)
+        self._happened(Event(entry, previous, revision=entry.revision))
+        if previous is not None and previous.pinned:
+            previous.drop()
 
     def remove(self, key: str, *, revision: int) -> None:
         previous = self._entries.pop(key[len(self.prefix) :])

@@ -45,6 +45,7 @@ class Schema:
         "custom",
         "default_value",
         "definition",
+        "digest",
         "embedded",
         "fields",
         "format",
@@ -62,6 +63,7 @@ class Schema:
         "omitted_empty",
         "plain",
         "preserve",
+        "published",
         "read",
         "required",
         "retain_keys",
@@ -94,6 +96,8 @@ class Schema:
     plain: object  # a value of exactly this Python type needs no further check
     read: Callable[[Schema, Any, Path, Report], Any]
     check: Callable[[Any, str, list[FieldError], Any], None]  # of custom schemas: (value, path, errors, old value)
+    digest: str  # of the raw schema
+    published: dict[str, bytes]  # what was made of it for documents, by their name
     rules: Callable[[Any, Any, list[str] | None], list[FieldError]] | None  # (object, old object, warnings)
 
     def __init__(self, name: str, raw: Obj | None = None, *, definition: Schema | None = None, custom: bool = False):
@@ -128,6 +132,14 @@ class Schema:
             from pocketkube.api.schema import default
 
             self.has_defaults = default.found_in(self)
+        elif attribute == "digest":
+            import hashlib
+
+            import orjson
+
+            self.digest = hashlib.sha256(orjson.dumps(self.raw)).hexdigest()
+        elif attribute == "published":
+            self.published = {}
         elif attribute in ("check", "rules"):
             from pocketkube.api.schema import validate
 
