@@ -187,8 +187,20 @@ def client_config(config: Obj, path: str) -> Errors:
     if not 1 <= port <= 65535:
         why = "port is not valid: must be between 1 and 65535, inclusive"
         wrong.append(field.invalid(f"{path}.service.port", port, why))
-    if (where := service.get("path")) is not None and not where.startswith("/"):
-        wrong.append(field.invalid(f"{path}.service.path", where, "must start with a '/'"))
+    wrong += _url_path(f"{path}.service.path", service.get("path") or "/")
+    return wrong
+
+
+def _url_path(path: str, value: str) -> Errors:
+    """Each segment is a DNS subdomain; one slash may end it."""
+    if value == "/":
+        return []
+    if not value.startswith("/"):
+        return [field.invalid(path, value, "must start with a '/'")]
+    wrong: Errors = []
+    for at, segment in enumerate(value[1:].removesuffix("/").split("/")):
+        faults = [f": {why}" for why in checks.dns_subdomain(segment)] if segment else [" may not be empty"]
+        wrong += [field.invalid(path, value, f"segment[{at}]{fault}") for fault in faults]
     return wrong
 
 

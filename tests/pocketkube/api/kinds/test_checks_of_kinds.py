@@ -117,6 +117,15 @@ webhooks:
   rules: [{operations: [CREATE], apiGroups: ['*'], apiVersions: ['*'], resources: ['*']}]
   clientConfig: {url: 'https://a.example.com/x'}
 """,
+    "service-webhook": """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+webhooks:
+- name: a.example.com
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  clientConfig: {service: {namespace: default, name: hook, path: ''}}
+""",
     "crd": """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -311,6 +320,9 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("webhook", "webhooks/0/name", "short", "should be a domain with at least three segments separated by dots"),
     ("webhook", "webhooks/0/timeoutSeconds", 60, "the timeout value must be between 1 and 30 seconds"),
     ("webhook", "webhooks/0/sideEffects", None, "webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun"),
+    ("service-webhook", "webhooks/0/clientConfig/service/path", "a", "webhooks[0].clientConfig.service.path: Invalid value: \"a\": must start with a '/'"),
+    ("service-webhook", "webhooks/0/clientConfig/service/path", "/a//b", "segment[1] may not be empty"),
+    ("service-webhook", "webhooks/0/clientConfig/service/path", "/a/B_", "segment[1]: a lowercase RFC 1123 subdomain must consist of"),
     ("webhook", "webhooks/0/clientConfig", {}, "webhooks[0].clientConfig: Required value: exactly one of url or service is required"),
     ("crd", "metadata/name", "other", 'metadata.name: Invalid value: "other": must be spec.names.plural+"."+spec.group'),
     ("crd", "spec/scope", "Everywhere", 'spec.scope: Unsupported value: "Everywhere": supported values: "Cluster", "Namespaced"'),
