@@ -60,6 +60,7 @@ class Server:
             flags.disable_admission_plugins,
             authorizer=self.authorizer,
             kind_of=self.registry.kind_of,
+            config_file=flags.admission_control_config_file,
         )
         self.trusted = identity.trusted_issuers(flags)
         self.backends = Backends()

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from apiserver import paths
+from apiserver import paths, tracing
 from apiserver.api import Api
 from apiserver.asking import settled
 from apiserver.authz.denial import forbidden
@@ -41,7 +41,9 @@ async def count(api: Api, following: Next, request: Request) -> Response | None:
         code = response.status if response is not None else 200
         return response
     finally:
-        api.requests.end(request.method, request.info, code, started)
+        seconds = api.requests.end(request.method, request.info, code, started)
+        if seconds > tracing.SLOW_SECONDS:
+            tracing.slow(request, seconds, code)
 
 
 async def answer_errors(api: Api, following: Next, request: Request) -> Response | None:
@@ -154,6 +156,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
+        tracing.CURRENT.set(request)
         response = await self._chain(request)
         if response is not None:
             await respond(request, response)

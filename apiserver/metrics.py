@@ -47,7 +47,8 @@ class Requests(Collector):
             self.mutating += 1
         return perf_counter()
 
-    def end(self, method: str, info: RequestInfo, code: int, started: float) -> None:
+    def end(self, method: str, info: RequestInfo, code: int, started: float) -> float:
+        """It has ended; the seconds that it took."""
         seconds = perf_counter() - started
         if method in _READING:
             self.reading -= 1
@@ -62,6 +63,7 @@ class Requests(Collector):
         series.codes[code] = series.codes.get(code, 0) + 1
         series.seconds += seconds
         series.buckets[bisect_left(BUCKETS, seconds)] += 1
+        return seconds
 
     def collect(self) -> Iterable[Metric]:
         yield self._totals()

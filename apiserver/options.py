@@ -98,6 +98,7 @@ class Options:
     audit_webhook_batch_max_size: int = 400
     audit_webhook_batch_max_wait: str = "30s"
     audit_webhook_initial_backoff: str = "10s"
+    admission_control_config_file: str = ""
     shutdown_delay_duration: str = "0s"
     workers: int = 1  # processes that share the port
     worker: bool = False  # one of them; set by the server itself

@@ -90,6 +90,7 @@ class Request:
         "resource",
         "scope",
         "send",
+        "trace",
         "user",
         "warnings",
     )
@@ -105,6 +106,7 @@ class Request:
         self.resource: Resource | None = None
         self.warnings: list[str] = []
         self.annotations: dict[str, str] = {}  # what admission and authorization note for the audit log
+        self.trace: tuple[str, str] | None = None  # see tracing
         self.audit: Record | None = None
         self.answer_headers: list[tuple[bytes, bytes]] = NO_HEADERS
         self._query: Mapping[str, str] | None = None

@@ -29,7 +29,7 @@ EXPECTED = {
     """,
     ("apiserver.admission.plugins", "ADMISSION"): """
         always_pull_images certificate_approval certificate_signing certificate_subject_restriction
-        default_ingress_class default_storage_class default_toleration_seconds extended_resource_toleration
+        default_ingress_class default_storage_class default_toleration_seconds event_rate_limit extended_resource_toleration
         limit_ranger mutating_admission_policy mutating_admission_webhook namespace_lifecycle node_restriction
         owner_references_permission_enforcement persistent_volume_claim_resize pod_node_selector pod_security
         pod_topology_labels priority resource_quota role_escalation runtime_class service_account

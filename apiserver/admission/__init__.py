@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from apiserver.admission import configuration
 from apiserver.admission.chain import Chain
 from apiserver.admission.plugin import Plugin, Setup
 from apiserver.interfaces import Authorizer, Cluster
@@ -23,6 +24,7 @@ ORDER = (
     "PodNodeSelector",
     "Priority",
     "DefaultTolerationSeconds",
+    "EventRateLimit",
     "ExtendedResourceToleration",
     "DefaultStorageClass",
     "StorageObjectInUseProtection",
@@ -50,13 +52,16 @@ def build(
     *,
     authorizer: Authorizer | None = None,
     kind_of: Callable[[str, str, str], Kind | None] | None = None,
+    config_file: str = "",
 ) -> Chain:
-    """The chain of the default plugins and `enabled`, without `disabled`. Raises ValueError for a name that is not there."""
+    """The chain of the default plugins and `enabled`, without `disabled`. Raises ValueError for a name that is not
+    there, BadFile for a `config_file` that cannot be used."""
     found: dict[str, type[Plugin]] = {p.name: p for p in available().values()}
     unknown = [name for name in (*enabled, *disabled) if name not in found]
     if unknown:
         raise ValueError(f"unknown admission plugin {', '.join(unknown)}; known are {', '.join(ORDER)}")
-    setup = Setup(cluster=cluster, authorizer=authorizer, kind_of=kind_of)
+    configured = configuration.load(config_file, found) if config_file else {}
+    setup = Setup(cluster=cluster, authorizer=authorizer, kind_of=kind_of, configuration=configured)
     names = [n for n in ORDER if n in found and n not in disabled and (n in enabled or found[n].default)]
     return Chain([found[name](setup) for name in names])
 

@@ -7,7 +7,7 @@ what still has to wait: most never do, so that a request pays no coroutine for t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -29,6 +29,7 @@ class Setup:
     authorizer: Authorizer | None = None
     kind_of: Callable[[str, str, str], Kind | None] | None = None
     clock: Clock = field(default_factory=SystemClock)
+    configuration: Mapping[str, tuple[str, Obj]] = field(default_factory=dict)  # by plugin: where it stands, and it
 
 
 class Plugin(ABC):

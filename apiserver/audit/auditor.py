@@ -9,6 +9,7 @@ import orjson
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from apiserver import tracing
 from apiserver.audit import policy as policies
 from apiserver.audit.logfile import LogFile
 from apiserver.audit.policy import LEVELS, Policy
@@ -22,6 +23,7 @@ from pocketkube.api.meta import errors
 
 Next = Callable[[Request], Awaitable[Response | None]]
 
+_TRACE = "tracing.pocketkube.io/trace-id"
 _BODY_VERBS = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 
 
@@ -48,6 +50,8 @@ class Auditor(Collector):
         if not ruling.level:
             return await following(request)
         record = Record(request, ruling, request.annotations)
+        if trace := tracing.given(request):
+            request.annotations[_TRACE] = trace
         request.audit = record
         header = (b"audit-id", record.id.encode("latin-1", "replace"))
         request.answer_headers = [*request.answer_headers, header]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,12 @@ _STATUS = b'{"kind":"Status"'
 _LONGEST_ID = 64
 
 
+def _uuid() -> str:
+    """A random one; the uuid module takes three times as long."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+
 class Record:
     """`code` is 0 until the answer began."""
 
@@ -30,7 +36,7 @@ class Record:
 
     def __init__(self, request: Request, ruling: Ruling, annotations: dict[str, str]):
         given = request.header(b"audit-id").decode("latin-1")
-        self.id = given if given and len(given) <= _LONGEST_ID and given.isprintable() else str(uuid.uuid4())
+        self.id = given if given and len(given) <= _LONGEST_ID and given.isprintable() else _uuid()
         self.ruling = ruling
         self.received = datetime.now(UTC)
         self.request = request

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
 
+from apiserver import tracing
 from apiserver.api import Api
 from apiserver.backends import Answer, BackendError, Headers, Target
 from apiserver.request import Request
@@ -33,8 +34,9 @@ def passed(request: Request, *, upgrade: bool = False) -> list[tuple[bytes, byte
             known = value if not known else known + b", " + value
         elif name == b"sec-websocket-protocol":
             kept.append((name, _without_token(value)))
-        elif name not in dropped and not name.startswith(_IMPERSONATE):
+        elif name != tracing.HEADER and name not in dropped and not name.startswith(_IMPERSONATE):
             kept.append((name, value))
+    kept.append((tracing.HEADER, tracing.onward(request)))
     client = request.scope.get("client")
     if client:
         address = str(client[0]).encode()

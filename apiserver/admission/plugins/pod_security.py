@@ -6,11 +6,14 @@ import functools
 import re
 from typing import NamedTuple
 
+from apiserver import configfile
 from apiserver.admission import pod_security
-from apiserver.admission.plugin import Obj, Outcome, Plugin, forbidden
+from apiserver.admission.plugin import Obj, Outcome, Plugin, Setup, forbidden
+from apiserver.configfile import BadFile
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api.kinds.kind import Kind
 
+_VERSIONS = tuple(f"pod-security.admission.config.k8s.io/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
 PREFIX = "pod-security.kubernetes.io/"
 _VERSION = re.compile(r"latest|v1\.(0|[1-9][0-9]*)")
 # Where kinds that make pods keep the template.
@@ -37,8 +40,35 @@ class Policy(NamedTuple):
     warn_version: str = "latest"
 
 
+class Exemptions(NamedTuple):
+    """Whose pods are not looked at."""
+
+    usernames: frozenset[str] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    runtime_classes: frozenset[str] = frozenset()
+
+    def reason(self, request: AdmissionRequest) -> str | None:
+        if request.namespace in self.namespaces:
+            return "namespace"
+        if request.user.name in self.usernames:
+            return "user"
+        if self.runtime_classes and request.obj is not None:
+            spec = _pod_of(request.kind.resource, request.obj).get("spec") or {}
+            if spec.get("runtimeClassName") in self.runtime_classes:
+                return "runtimeClass"
+        return None
+
+
+_NOBODY = Exemptions()
+
+
 class PodSecurity(Plugin):
     name = "PodSecurity"
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup)
+        path, config = setup.configuration.get(self.name, ("", {}))
+        self._defaults, self._exempt = _configured(path, config) if config else ((), _NOBODY)
 
     def interested(self, kind: Kind, operation: str, subresource: str) -> bool:
         if operation not in ("CREATE", "UPDATE"):
@@ -53,8 +83,11 @@ class PodSecurity(Plugin):
             return None
         namespace = self.cluster.get("", "namespaces", "", request.namespace)
         labels = (namespace or {"metadata": {}})["metadata"].get("labels") or {}
-        policy = _policy(tuple((k, v) for k, v in labels.items() if k.startswith(PREFIX)))
+        policy = _policy((*self._defaults, *((k, v) for k, v in labels.items() if k.startswith(PREFIX))))
         if policy is _FREE or request.obj is None:
+            return None
+        if (by := self._exempt.reason(request)) is not None:
+            request.annotations[f"{PREFIX}exempt"] = by
             return None
         if request.kind.resource == "pods":
             _judge_pod(request, policy)
@@ -93,6 +126,22 @@ class PodSecurity(Plugin):
 _FREE = Policy()
 
 
+def _configured(path: str, config: Obj) -> tuple[tuple[tuple[str, str], ...], Exemptions]:
+    """The labels that a namespace without labels has, and the exemptions. Raises BadFile."""
+    configfile.check(config, path, "PodSecurityConfiguration", _VERSIONS)
+    configfile.only(config, path, "", ("kind", "apiVersion", "defaults", "exemptions"))
+    defaults, exempt = config.get("defaults") or {}, config.get("exemptions") or {}
+    modes = ("enforce", "audit", "warn")
+    configfile.only(defaults, path, "defaults", [*modes, *(f"{mode}-version" for mode in modes)])
+    configfile.only(exempt, path, "exemptions", ("usernames", "namespaces", "runtimeClasses"))
+    for name, value in defaults.items():
+        if _wrong_label(f"{PREFIX}{name}", str(value)):
+            raise BadFile(f'{path}: defaults.{name}: Invalid value: "{value}"')
+    labels = tuple((f"{PREFIX}{name}", str(value)) for name, value in defaults.items())
+    parts = ("usernames", "namespaces", "runtimeClasses")
+    return labels, Exemptions(*(frozenset(exempt.get(part) or ()) for part in parts))
+
+
 @functools.lru_cache(maxsize=1024)
 def _policy(labels: tuple[tuple[str, str], ...]) -> Policy:
     """What the labels ask for. A level that cannot be read enforces restricted: better shut than open."""
@@ -118,10 +167,15 @@ def _judge_pod(request: AdmissionRequest, policy: Policy) -> None:
     _note(request, policy, request.obj, skip=policy.enforce)
 
 
+def _pod_of(resource: str, obj: Obj) -> Obj:
+    """A pod itself, or the template in what makes pods."""
+    for field in _TEMPLATES.get(resource, ()):
+        obj = obj.get(field) or {}
+    return obj
+
+
 def _judge_template(request: AdmissionRequest, policy: Policy) -> None:
-    found = request.obj or {}
-    for field in _TEMPLATES[request.kind.resource]:
-        found = found.get(field) or {}
+    found = _pod_of(request.kind.resource, request.obj or {})
     if found.get("spec"):
         _note(request, policy, found, skip="")
 

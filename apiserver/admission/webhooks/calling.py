@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from apiserver import tracing
 from apiserver.interfaces import Cluster
 from pocketkube.base import tasks
 
@@ -50,7 +51,12 @@ class WebhookCaller:
             response = await client.post(
                 address.url,
                 content=orjson.dumps(body),
-                headers={"host": address.host, "content-type": "application/json", "accept": "application/json"},
+                headers=[
+                    (b"host", address.host.encode()),
+                    (b"content-type", b"application/json"),
+                    (b"accept", b"application/json"),
+                    (tracing.HEADER, tracing.onward()),
+                ],
                 timeout=seconds,
                 extensions={"sni_hostname": address.host.partition(":")[0]},
             )
