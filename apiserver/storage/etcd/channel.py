@@ -69,6 +69,7 @@ class Channel(asyncio.Protocol):
             Call, tuple[memoryview, bool]
         ] = {}  # call -> what of its message waits, and whether it ends there
         # what we receive
+        self._outgoing: list[bytes] = []  # what leaves at the end of this turn of the loop
         self._uncredited = 0
         self._decoder = Decoder()
         self._decoder.max_allowed_table_size = 0
@@ -118,7 +119,7 @@ class Channel(asyncio.Protocol):
         size = len(message) + 5
         start = frames.frame(frames.HEADERS, frames.END_HEADERS, number, head)
         if size > frames.FRAME_BYTES or size > self._window or size > call.window or self._unsent:
-            self._transport.write(start)
+            self._send(start)
             self._unsent[call] = memoryview(b"\0" + (size - 5).to_bytes(4, "big") + message), last
             self._pump()
             return
@@ -126,7 +127,16 @@ class Channel(asyncio.Protocol):
         call.window -= size
         flags = frames.END_STREAM if last else 0
         framed = frames.HEAD.pack(size >> 16, size & 0xFFFF, frames.DATA, flags, number)
-        self._transport.write(b"%b%b\0%b%b" % (start, framed, (size - 5).to_bytes(4, "big"), message))
+        self._send(b"%b%b\0%b%b" % (start, framed, (size - 5).to_bytes(4, "big"), message))
+
+    def _send(self, data: bytes) -> None:
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(data)
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        self._transport.write(b"".join(outgoing))
 
     def _head(self, method: Method) -> bytes:
         made = self._heads[method.path] = frames.header_block(
@@ -143,7 +153,7 @@ class Channel(asyncio.Protocol):
             data, last = self._unsent[call]
             while data and (size := min(len(data), self._window, call.window, frames.FRAME_BYTES)) > 0:
                 flags = frames.END_STREAM if last and size == len(data) else 0
-                self._transport.write(frames.frame(frames.DATA, flags, call.id, bytes(data[:size])))
+                self._send(frames.frame(frames.DATA, flags, call.id, bytes(data[:size])))
                 data = data[size:]
                 self._window -= size
                 call.window -= size
@@ -158,12 +168,12 @@ class Channel(asyncio.Protocol):
             return
         self._unsent.pop(call, None)
         if not self._transport.is_closing():
-            self._transport.write(frames.reset(call.id, frames.CANCEL))
+            self._send(frames.reset(call.id, frames.CANCEL))
 
     def _credit(self, call: Call) -> None:
         """Give the window of what came back to the server, in large pieces."""
         if call.uncredited > _STREAM_CREDIT and not call.full and call.id in self._calls:
-            self._transport.write(frames.window_update(call.id, call.uncredited))
+            self._send(frames.window_update(call.id, call.uncredited))
             call.uncredited = 0
 
     def _end(self, call: Call, failure: Failure | None) -> None:
@@ -176,7 +186,7 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._transport.write(frames.PREFACE)
+        self._send(frames.PREFACE)
         self._tick()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -194,7 +204,7 @@ class Channel(asyncio.Protocol):
             if 0 < call.deadline < self._ticks:
                 self._cancel_late(call)
         if self._silent == SILENT_TICKS:
-            self._transport.write(_PING)
+            self._send(_PING)
         elif self._silent >= LOST_TICKS:
             log.warning("%s has been silent for %g s", self._authority, LOST_TICKS * TICK_SECONDS)
             self._transport.abort()
@@ -230,7 +240,7 @@ class Channel(asyncio.Protocol):
         size = len(content)
         self._uncredited += size
         if self._uncredited > _CREDIT:
-            self._transport.write(frames.window_update(0, self._uncredited))
+            self._send(frames.window_update(0, self._uncredited))
             self._uncredited = 0
         call = self._calls.get(stream)
         if call is None:
@@ -300,12 +310,12 @@ class Channel(asyncio.Protocol):
             for call in self._calls.values():
                 call.window += window - self._stream_window
             self._stream_window = window
-        self._transport.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._send(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._pump()
 
     def _on_ping(self, stream: int, flags: int, content: bytes) -> None:
         if not flags & frames.ACK:
-            self._transport.write(frames.frame(frames.PING, frames.ACK, 0, content))
+            self._send(frames.frame(frames.PING, frames.ACK, 0, content))
 
     def _on_goaway(self, stream: int, flags: int, content: bytes) -> None:
         """The server takes no more calls, and will not look at those after the last one that it names."""
