@@ -68,8 +68,8 @@ class Authorizer(Protocol):
     def authorize(self, user: User, request: RequestInfo) -> Decision:
         """Never waits. Raises Undecided where the answer has to come from elsewhere; see apiserver.asking."""
 
-    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
-        """(resourceRules, nonResourceRules, incomplete) for SelfSubjectRulesReview."""
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], str]:
+        """(resourceRules, nonResourceRules, why they are incomplete or "") for SelfSubjectRulesReview."""
 
 
 class Cluster(Protocol):

@@ -9,6 +9,7 @@ from apiserver.request import Request
 
 _BY_METHOD = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _OF_NAMESPACE = frozenset(("status", "finalize"))
+_VERBS = frozenset(("watch", "proxy"))  # that once stood in paths
 _KEPT = 16_384
 
 _known: dict[tuple[str, str], RequestInfo] = {}
@@ -49,9 +50,9 @@ def parse(method: str, path: str) -> RequestInfo:
         return RequestInfo(method.lower(), path)
     group, version = ("", parts[1]) if core else (parts[1], parts[2])
     rest = parts[taken:]
-    verb = _BY_METHOD.get(method, method.lower())
-    if rest[0] == "watch" and len(rest) > 1:
-        rest, verb = rest[1:], "watch"
+    verb = _BY_METHOD.get(method, "")
+    if rest[0] in _VERBS and len(rest) > 1:
+        verb, rest = rest[0], rest[1:]
     namespace, rest = _namespace(rest)
     resource, name, subresource = [*rest, "", ""][:3]
     if not name and verb in ("get", "delete"):

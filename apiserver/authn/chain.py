@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[bytes, bytes]]
 ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
+UNKNOWN = "invalid bearer token"
 _WEBSOCKET_PREFIX = b"base64url.bearer.authorization.k8s.io."
 _KEPT = 16384
 
@@ -69,6 +70,8 @@ class Chain:
         user = None
         if peer_certificate is not None:
             user = self._by_certificate(headers, peer_certificate)
+            if user is None and not _has_token(authorization) and self._certificates.refused(peer_certificate):
+                raise errors.Unauthorized  # whoever shows a certificate does not want to be nobody
         if user is None:
             user = await self._by_header(authorization, path)
         if impersonating and self._authorizer is not None:
@@ -99,11 +102,11 @@ class Chain:
         raise errors.Unauthorized
 
     async def _first_seen(self, authorization: bytes, path: str) -> User:
-        scheme, _, token = authorization.decode("latin-1").strip().partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        scheme, token = _credentials(authorization)
+        if scheme != "bearer" or not token:
             return self._nobody(path)
         try:
-            bearer = await self.verify(token.strip())
+            bearer = await self.verify(token)
         except InvalidToken as invalid:
             log.info("Refused a bearer token: %s", invalid)
             raise errors.Unauthorized from invalid
@@ -123,13 +126,22 @@ class Chain:
                 continue
             if found is not None:
                 return found
-        if not why:
-            raise InvalidToken("invalid bearer token")
-        raise InvalidToken(why[0] if len(why) == 1 else f"[{', '.join(why)}]")
+        told = list(dict.fromkeys((UNKNOWN, *why)))
+        raise InvalidToken(told[0] if len(told) == 1 else f"[{', '.join(told)}]")
 
     async def close(self) -> None:
         for bearers in self._bearers:
             await bearers.close()
+
+
+def _has_token(authorization: bytes | None) -> bool:
+    return authorization is not None and _credentials(authorization)[0] == "bearer"
+
+
+def _credentials(authorization: bytes) -> tuple[str, str]:
+    """(scheme in lower case, what follows its space); a second space leaves no token, a third word is not looked at."""
+    words = authorization.decode("latin-1").strip().split(" ", 2)
+    return words[0].lower(), words[1] if len(words) > 1 else ""
 
 
 def _from_websocket(value: bytes) -> bytes | None:

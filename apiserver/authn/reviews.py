@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.authn.bearer import InvalidToken
-from apiserver.authn.chain import Chain
+from apiserver.authn.chain import UNKNOWN, Chain
 from apiserver.interfaces import User
 from pocketkube.api.meta import errors
 
@@ -24,9 +24,7 @@ async def token_review(chain: Chain, review: Obj, *, api_audiences: tuple[str, .
         # Tokens that know nothing of audiences are for the API alone.
         matched = bearer.audiences or tuple(a for a in wanted or api_audiences if a in api_audiences)
         if wanted and not matched:
-            raise InvalidToken(
-                f"token audiences {list(api_audiences)} is invalid for the target audiences {list(wanted)}"
-            )
+            raise InvalidToken(UNKNOWN)
         status = {"authenticated": True, "user": user_info(bearer.user)}
         if matched:
             status["audiences"] = list(matched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -78,7 +79,7 @@ class ServiceAccountTokens(BearerAuthenticator):
         matched = tuple(a for a in wanted or self._audiences if a in given)
         if not matched:
             raise InvalidToken(
-                f"token audiences {given} is invalid for the target audiences {list(wanted or self._audiences)}"
+                f"token audiences {_quoted(given)} is invalid for the target audiences {_quoted(wanted or self._audiences)}"
             )
         private = claims.get("kubernetes.io") or {}
         namespace, account = private.get("namespace", ""), private.get("serviceaccount") or {}
@@ -140,6 +141,10 @@ def _holds(found: Obj | None, uid: str) -> bool:
         return False
     deleted = found["metadata"].get("deletionTimestamp")
     return not deleted or time.time() < datetime.fromisoformat(deleted).timestamp() + LEEWAY_SECONDS
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return f"[{' '.join(json.dumps(text) for text in texts)}]"
 
 
 def _extra(claims: Obj, private: Obj) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,6 @@ re-read their token file; `warnafter` keeps the time it should have ended.
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -22,8 +21,8 @@ EXTENDED_SECONDS = 365 * 24 * 3600
 
 
 class TokenIssuer:
-    """Signs with one key. `audiences` are the API's own: what a token is for when nothing is asked. No token lasts more
-    than `longest` seconds, 0 for any."""
+    """Signs with one key. `audiences` are the API's own: what a token is for when nothing is asked. No token
+    should be asked for that lasts more than `longest` seconds, 0 for any."""
 
     def __init__(
         self,
@@ -41,7 +40,7 @@ class TokenIssuer:
         self._algorithm = keys.algorithm(self._key)
         self._key_id = keys.key_id(self._key.public_key())
         self._extend = extend
-        self._longest = int(longest)
+        self.longest = int(longest)
         self._now = now
 
     def issue(
@@ -58,7 +57,7 @@ class TokenIssuer:
 
         started = int(self._now())
         wanted = tuple(audiences or ()) or self.audiences
-        seconds = min(expiration_seconds or 3600, self._longest or sys.maxsize)
+        seconds = expiration_seconds or 3600
         claims = self._claims(service_account, wanted, started)
         private = claims["kubernetes.io"]
         if bound_object is not None:

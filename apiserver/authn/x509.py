@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -11,6 +12,8 @@ from apiserver.interfaces import User
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
+
+log = logging.getLogger(__name__)
 
 _UID_OID = "1.3.6.1.4.1.57683.2"  # where upstream looks for a user's uid
 _KEPT = 4096
@@ -34,6 +37,19 @@ class ClientCertificates:
         if known is None:
             known = self._remember(self._users, der, self._parse_user(der))
         return known[0] if self._now() < known[1] else None
+
+    def refused(self, der: bytes) -> bool:
+        """Whether the client CA does not vouch for the certificate now, so that a login by it has failed."""
+        if not self._client_ca:
+            return False
+        certificate, until = _load(der)
+        if certificate is None or self._now() >= until:
+            log.info("Unable to authenticate the request: x509: certificate has expired or cannot be read")
+            return True
+        if self._proxy_ca and not _issued_by(certificate, self._client_ca):
+            log.info("Unable to authenticate the request: x509: certificate signed by unknown authority")
+            return True
+        return False
 
     def proxy_name(self, der: bytes) -> str | None:
         """The common name of a front proxy's certificate; None where the request-header CA has not issued it."""

@@ -27,7 +27,7 @@ class Policies:
         allowed = any(_names(spec, user) and _covers(spec, request) for spec in self._specs)
         return _ALLOWED if allowed else _NO
 
-    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], str]:
         resources: list[Obj] = []
         urls: list[Obj] = []
         for spec in self._specs:
@@ -39,7 +39,7 @@ class Policies:
                 resources.append({"verbs": verbs, "apiGroups": [group], "resources": [spec["resource"]]})
             if spec.get("nonResourcePath"):
                 urls.append({"verbs": verbs, "nonResourceURLs": [spec["nonResourcePath"]]})
-        return resources, urls, False
+        return resources, urls, ""
 
 
 def _specs(lines: Iterable[bytes]) -> Iterator[Obj]:

@@ -35,18 +35,17 @@ class Chain:
                 failures.append(decision.error)
         return Decision(False, "\n".join(reasons), error=_aggregate(failures))
 
-    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
-        if MASTERS in user.groups:
-            return _EVERYTHING, _EVERY_URL, False
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], str]:
         resource_rules: list[Obj] = []
         url_rules: list[Obj] = []
-        incomplete = False
+        why = []
         for authorizer in self.authorizers:
-            resources, urls, partial = await authorizer.rules_for(user, namespace)
+            resources, urls, missing = await authorizer.rules_for(user, namespace)
             resource_rules += resources
             url_rules += urls
-            incomplete = incomplete or partial
-        return resource_rules, url_rules, incomplete
+            if missing:
+                why.append(missing)
+        return resource_rules, url_rules, _aggregate(why)
 
 
 def _aggregate(failures: list[str]) -> str:
@@ -59,8 +58,8 @@ class AlwaysAllow:
     def authorize(self, user: User, request: RequestInfo) -> Decision:
         return _MASTER
 
-    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
-        return _EVERYTHING, _EVERY_URL, False
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], str]:
+        return _EVERYTHING, _EVERY_URL, ""
 
 
 class AlwaysDeny:
@@ -69,5 +68,5 @@ class AlwaysDeny:
     def authorize(self, user: User, request: RequestInfo) -> Decision:
         return Decision(False, "Everything is forbidden.")
 
-    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
-        return [], [], False
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], str]:
+        return [], [], ""

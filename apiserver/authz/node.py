@@ -44,8 +44,8 @@ class NodeAuthorizer:
             return Decision(False, why) if why else _ALLOWED
         return _ALLOWED if any(rules.allows(rule, request) for rule in NODE_RULES) else Decision(False)
 
-    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
-        return ([], [], True) if node_name(user) else ([], [], False)
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], str]:
+        return [], [], "node authorizer does not support user rule resolution" if node_name(user) else ""
 
     def _restricted(self, node: str, request: RequestInfo) -> str | None:
         """ "" allows, words refuse, None leaves it to the static rules."""

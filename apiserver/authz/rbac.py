@@ -87,15 +87,15 @@ class RBAC:
         """What the user has in `namespace`; with "" only what holds everywhere."""
         return [g for g in self._grants_of(user) if not g.namespace or g.namespace == namespace]
 
-    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], str]:
         resource_rules, url_rules = [], []
         for rule in self.policy_rules(user, namespace):
             if rule.get("nonResourceURLs"):
                 url_rules.append({"verbs": rule["verbs"], "nonResourceURLs": rule["nonResourceURLs"]})
             elif rule.get("resources"):
                 resource_rules.append({k: v for k, v in rule.items() if k != "nonResourceURLs" and v})
-        incomplete = any(g.missing for g in self.grants(user, namespace))
-        return resource_rules, url_rules, incomplete
+        missing = [g.missing for g in self.grants(user, namespace) if g.missing]
+        return resource_rules, url_rules, _list(missing) if missing else ""
 
     def policy_rules(self, user: User, namespace: str) -> list[Obj]:
         """Every PolicyRule that the user has in `namespace`, cluster-wide ones included."""

@@ -16,31 +16,34 @@ def subject_access(authorizer: Authorizer, review: Obj) -> Obj:
     """SubjectAccessReview. Raises errors.Invalid."""
     spec = review.get("spec") or {}
     found = _attribute_errors(spec) + _subject_errors(spec)
-    _raise("SubjectAccessReview", found)
+    _raise(found)
     return _decided(authorizer, review, _subject(spec))
 
 
 def self_subject_access(authorizer: Authorizer, review: Obj, user: User) -> Obj:
     """SelfSubjectAccessReview. Raises errors.Invalid."""
-    _raise("SelfSubjectAccessReview", _attribute_errors(review.get("spec") or {}))
+    _raise(_attribute_errors(review.get("spec") or {}))
     return _decided(authorizer, review, user)
 
 
 def local_subject_access(authorizer: Authorizer, review: Obj, namespace: str) -> Obj:
     """LocalSubjectAccessReview, posted to `namespace`. Raises errors.Invalid and errors.BadRequest."""
+    meta = review.setdefault("metadata", {})
+    if meta.setdefault("namespace", namespace) != namespace:
+        raise errors.BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     spec = review.get("spec") or {}
     found = _attribute_errors(spec) + _subject_errors(spec)
     resource = spec.get("resourceAttributes")
+    if resource is not None and resource.get("namespace", "") != namespace:
+        given = resource.get("namespace", "")
+        found.append(field.invalid("spec.resourceAttributes.namespace", given, "must match metadata.namespace"))
     if spec.get("nonResourceAttributes") is not None:
         found.append(
             field.invalid(
                 "spec.nonResourceAttributes", spec["nonResourceAttributes"], "disallowed on this kind of request"
             )
         )
-    if resource is not None and resource.get("namespace", "") != namespace:
-        given = resource.get("namespace", "")
-        found.append(field.invalid("spec.resourceAttributes.namespace", given, "must match metadata.namespace"))
-    _raise("LocalSubjectAccessReview", found)
+    _raise(found)
     return _decided(authorizer, review, _subject(spec))
 
 
@@ -49,9 +52,11 @@ async def self_subject_rules(authorizer: Authorizer, review: Obj, user: User) ->
     namespace = (review.get("spec") or {}).get("namespace") or ""
     if not namespace:
         raise errors.BadRequest("no namespace on request")
-    resources, urls, incomplete = await authorizer.rules_for(user, namespace)
-    status = {"resourceRules": resources, "nonResourceRules": urls, "incomplete": incomplete}
-    return {**review, "status": status}
+    resources, urls, why = await authorizer.rules_for(user, namespace)
+    status: Obj = {"resourceRules": resources, "nonResourceRules": urls, "incomplete": bool(why)}
+    if why:
+        status["evaluationError"] = why
+    return {**review, "spec": {}, "status": status}
 
 
 def request_of(spec: Obj) -> RequestInfo:
@@ -123,6 +128,6 @@ def _subject_errors(spec: Obj) -> list[field.FieldError]:
     return [field.invalid("spec.user", spec.get("user") or "", "at least one of user or group must be specified")]
 
 
-def _raise(kind: str, found: list[field.FieldError]) -> None:
+def _raise(found: list[field.FieldError]) -> None:
     if found:
-        raise errors.invalid(_GROUP, kind, "", found)
+        raise errors.invalid(_GROUP, "", "", found)  # upstream names no kind here

@@ -66,8 +66,8 @@ class WebhookAuthorizer:
             return known[0]
         raise Undecided(partial(self._ask, key, spec))
 
-    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], bool]:
-        return [], [], True
+    async def rules_for(self, user: User, namespace: str) -> tuple[list[Obj], list[Obj], str]:
+        return [], [], "webhook authorizer does not support user rule resolution"
 
     async def close(self) -> None:
         await self._remote.close()

@@ -26,7 +26,7 @@ TOKEN_REQUEST = Kind(
     schema=Schema.of("io.k8s.api.authentication.v1.TokenRequest"),
 )
 _LEAST_SECONDS, _MOST_SECONDS, _DEFAULT_SECONDS = 600, 1 << 32, 3600
-_BINDABLE = {("v1", "Pod"): "pods", ("v1", "Secret"): "secrets", ("v1", "Node"): "nodes"}
+_BINDABLE = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
 
 async def handle(api: Api, request: Request, resource: Resource) -> Response:
@@ -36,6 +36,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     info = request.info
     writer = writer_of(request, "CreateOptions")
     asked = await read_object(request, resource, writer, kind=TOKEN_REQUEST)
+    _same_place(asked.get("metadata") or {}, info.name, info.namespace)
     await wait_for(api.registry, resource, "")
     account = resource.cache.get(info.namespace, info.name)
     if account is None:
@@ -47,9 +48,12 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     await api.registry.admission.mutate(admitted)
     await api.registry.admission.validate(admitted)
     spec: Obj = asked.setdefault("spec", {})
-    seconds = _seconds(spec, info.name)
+    seconds = _seconds(spec)
     bound, node = _bound(api, info.namespace, info.name, spec.get("boundObjectRef"))
-    audiences = [a for a in spec.get("audiences") or () if a] or list(api.tokens.audiences)
+    audiences = spec.get("audiences") or list(api.tokens.audiences)
+    if seconds > api.tokens.longest > 0:
+        request.warnings.append(f"requested expiration of {seconds} seconds shortened to {api.tokens.longest} seconds")
+        seconds = api.tokens.longest
     token, expiry = api.tokens.issue(
         account.obj, audiences=audiences, expiration_seconds=seconds, bound_object=bound, node=node
     )
@@ -63,15 +67,24 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     return respond(request, asked, status=201)
 
 
-def _seconds(spec: Obj, name: str) -> int:
-    seconds: int = spec.get("expirationSeconds") or _DEFAULT_SECONDS
+def _same_place(meta: Obj, name: str, namespace: str) -> None:
+    """What the body says of its name and namespace is what the URL says. Raises Invalid."""
+    for member, expected in (("name", name), ("namespace", namespace)):
+        given = meta.get(member) or expected
+        if given != expected:
+            wrong = field.invalid(f"metadata.{member}", given, f"must match the service account {member} if specified")
+            raise errors.invalid("authentication.k8s.io", "TokenRequest", name, [wrong])
+
+
+def _seconds(spec: Obj) -> int:
+    seconds: int = spec.get("expirationSeconds", _DEFAULT_SECONDS)
     path, why = "spec.expirationSeconds", ""
     if seconds < _LEAST_SECONDS:
         why = "may not specify a duration less than 10 minutes"
     elif seconds > _MOST_SECONDS:
         why = "may not specify a duration larger than 2^32 seconds"
     if why:
-        raise errors.invalid("authentication.k8s.io", "TokenRequest", name, [field.invalid(path, seconds, why)])
+        raise errors.invalid("authentication.k8s.io", "TokenRequest", "", [field.invalid(path, seconds, why)])
     return seconds
 
 
@@ -79,12 +92,15 @@ def _bound(
     api: Api, namespace: str, account: str, reference: Obj | None
 ) -> tuple[tuple[str, str, str] | None, tuple[str, str] | None]:
     """((kind, name, uid) of what the token is bound to, (name, uid) of a pod's node). Raises BadRequest, NotFound, Conflict."""
-    if not reference:
+    if reference is None:
         return None, None
     kind, name = reference.get("kind", ""), reference.get("name", "")
-    plural = _BINDABLE.get((reference.get("apiVersion") or "v1", kind))
+    group, _, version = (reference.get("apiVersion") or "").rpartition("/")
+    plural = _BINDABLE.get(kind) if not group else None
     if plural is None:
-        raise errors.BadRequest(f'cannot bind token for serviceaccount "{account}" to object of type {kind!r}')
+        raise errors.BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
+    if not name:
+        raise errors.BadRequest("Name parameter required.")
     entry = api.registry.by_plural("", plural).cache.get("" if plural == "nodes" else namespace, name)
     if entry is None:
         raise errors.not_found("", plural, name)
@@ -92,7 +108,7 @@ def _bound(
     uid = obj["metadata"]["uid"]
     if reference.get("uid") and reference["uid"] != uid:
         raise errors.conflict(
-            "", plural, name, f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
+            "", kind, name, f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
             f"The object might have been deleted and then recreated",
         )  # fmt: skip
     node = _node_of(api, account, obj) if plural == "pods" else None

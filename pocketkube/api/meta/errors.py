@@ -29,6 +29,7 @@ class StatusError(Exception):
 
     code = 500
     reason = "InternalError"
+    detailed = False  # whether the Status has details also where there is nothing to say
 
     def __init__(
         self, message: str = "", *, details: Obj | None = None, code: int | None = None, reason: str | None = None
@@ -57,7 +58,7 @@ class StatusError(Exception):
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details or self.detailed:
             status["details"] = self.details
         status["code"] = self.code
         return status
@@ -76,14 +77,17 @@ class Unauthorized(StatusError):
 
 class Forbidden(StatusError):
     code, reason = 403, "Forbidden"
+    detailed = True
 
 
 class NotFound(StatusError):
     code, reason = 404, "NotFound"
+    detailed = True
 
 
 class MethodNotAllowed(StatusError):
     code, reason = 405, "MethodNotAllowed"
+    detailed = True
 
 
 class NotAcceptable(StatusError):

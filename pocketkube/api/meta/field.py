@@ -27,7 +27,7 @@ def _show(value: Any) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if value is None:
-        return "null"
+        return '"null"'
     return orjson.dumps(value).decode()
 
 

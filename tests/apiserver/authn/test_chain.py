@@ -71,15 +71,22 @@ async def test_certificate(cluster: MemoryCluster) -> None:
 @pytest.mark.parametrize(
     "der",
     [
-        pytest.param(CLIENTS.client("", "dev"), id="no common name"),
         pytest.param(CLIENTS.client("late", days=1), id="expired"),
         pytest.param(b"no certificate", id="unreadable"),
+        pytest.param(PROXIES.client("front"), id="of another authority"),
     ],
 )
-async def test_useless_certificate_is_nobody(cluster: MemoryCluster, der: bytes) -> None:
+async def test_a_certificate_that_does_not_hold_is_no_login(cluster: MemoryCluster, der: bytes) -> None:
+    chain = build(cluster, request_header=authn.RequestHeader(client_ca=PROXIES.pem))
+    for given in (headers(), headers(authorization="Basic YTpi")):
+        with pytest.raises(errors.Unauthorized):
+            await chain.authenticate(given, der)
+
+
+async def test_a_certificate_without_a_name_is_nobody(cluster: MemoryCluster) -> None:
     chain = build(cluster)
     for _ in range(2):
-        assert await chain.authenticate(headers(), der) is authn.ANONYMOUS
+        assert await chain.authenticate(headers(), CLIENTS.client("", "dev")) is authn.ANONYMOUS
 
 
 async def test_anonymous(cluster: MemoryCluster) -> None:
@@ -142,9 +149,10 @@ async def test_front_proxy(cluster: MemoryCluster) -> None:
     sent = headers(x_remote_user="kim", x_remote_group="g1", x_remote_extra_scopes="read")
     kim = await chain.authenticate(sent, PROXIES.client("front"))
     assert (kim.name, kim.groups, kim.extra) == ("kim", ("g1", "system:authenticated"), {"scopes": ("read",)})
-    assert (await chain.authenticate(sent, PROXIES.client("other"))) is authn.ANONYMOUS
     assert (await chain.authenticate(sent, ANN)).name == "ann"
-    assert (await chain.authenticate(headers(), PROXIES.client("front"))) is authn.ANONYMOUS
+    for given, der in ((sent, PROXIES.client("other")), (headers(), PROXIES.client("front"))):
+        with pytest.raises(errors.Unauthorized):
+            await chain.authenticate(given, der)
 
 
 def authorizer(cluster: MemoryCluster) -> authz.Chain:
@@ -269,3 +277,32 @@ def test_csr_subject() -> None:
     encoded = base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
     assert csr.subject(encoded, csr.COMMON_NAME) == ["system:node:n1"]
     assert csr.subject("bm8=", csr.COMMON_NAME) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param("", None, id="empty"),
+        pytest.param("Bearer", None, id="no token"),
+        pytest.param("Bearer  good", None, id="two spaces hide the token"),
+        pytest.param("Basic YTpi", None, id="another scheme"),
+        pytest.param("good", None, id="no scheme"),
+        pytest.param("Bearer\tgood", None, id="a tab"),
+        pytest.param("Bearer bad", 401, id="unknown"),
+        pytest.param("Bearer a.b.c", 401, id="no JWT"),
+        pytest.param("Bearer good", 200, id="good"),
+        pytest.param("bearer good", 200, id="lower case"),
+        pytest.param("  Bearer good  ", 200, id="space around"),
+        pytest.param("Bearer good and more", 200, id="more words"),
+    ],
+)
+async def test_authorization_headers(cluster: MemoryCluster, tmp_path: Path, sent: str, status: int | None) -> None:
+    """None is anonymous."""
+    (tmp_path / "tokens.csv").write_text("good,ann,1\n")
+    chain = build(cluster, token_file=str(tmp_path / "tokens.csv"))
+    if status == 401:
+        with pytest.raises(errors.Unauthorized):
+            await chain.authenticate(headers(authorization=sent), None)
+    else:
+        user = await chain.authenticate(headers(authorization=sent), None)
+        assert user.name == ("ann" if status else "system:anonymous")

@@ -76,8 +76,12 @@ def test_self_and_local(cluster: MemoryCluster) -> None:
     assert reviews.self_subject_access(authorizer, {"spec": {"resourceAttributes": PODS}}, ANN)["status"]["allowed"]
     local = {"spec": {"user": "ann", "resourceAttributes": PODS}}
     assert reviews.local_subject_access(authorizer, local, "a")["status"]["allowed"]
-    with pytest.raises(errors.Invalid):
+    with pytest.raises(errors.BadRequest, match="does not match the namespace sent on the request"):
         reviews.local_subject_access(authorizer, local, "b")
+    with pytest.raises(
+        errors.Invalid, match=r"^\.authorization\.k8s\.io \"\" is invalid: .* must match metadata.namespace"
+    ):
+        reviews.local_subject_access(authorizer, {"spec": local["spec"]}, "b")
 
 
 async def test_self_rules(cluster: MemoryCluster) -> None:

@@ -210,7 +210,7 @@ F = f"{S}.properties[f]"
         pytest.param(
             root(type="array", items={"type": "object"}, **{"x-kubernetes-list-type": "set"}),
             [
-                f"{F}.items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set"
+                f'{F}.items.x-kubernetes-map-type: Invalid value: "null": must be atomic as item of a list with x-kubernetes-list-type=set'
             ],
             id="set-of-objects",
         ),

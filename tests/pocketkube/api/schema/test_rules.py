@@ -60,7 +60,7 @@ def told(found: Schema, spec: Obj, before: Any = MISSING, warnings: list[str] | 
             "spec.b: Required value: m",
             id="required",
         ),
-        pytest.param(rule("self.a > 1", reason="FieldValueDuplicate"), "spec: Duplicate value: null", id="duplicate"),
+        pytest.param(rule("self.a > 1", reason="FieldValueDuplicate"), 'spec: Duplicate value: "null"', id="duplicate"),
         pytest.param(
             rule("self.b == 'x'"), "spec: Invalid value: no such key: b evaluating rule: self.b == 'x'", id="failure"
         ),
@@ -131,7 +131,9 @@ def test_root_sees_its_name() -> None:
 
 def test_rules_wait_for_a_sound_object() -> None:
     found = schema(rule("self.a > 1"), a=INTEGER, b={"type": "string", "maxLength": 1})
-    assert told(found, {"a": "x"})[-1].startswith("<nil>: Invalid value: null: some validation rules were not checked")
+    assert told(found, {"a": "x"})[-1].startswith(
+        '<nil>: Invalid value: "null": some validation rules were not checked'
+    )
     assert len(told(found, {"a": 0, "b": "xx"})) == 2
     assert told(found, {"a": 0}) == ["spec: Invalid value: failed rule: self.a > 1"]
 
