@@ -156,7 +156,7 @@ class Server:
                 port=flags.secure_port,
                 tls=context,
                 stop=stop,
-                reuse_port=flags.worker,
+                reuse_port=flags.worker or flags.permit_port_sharing,
                 on_ready=lambda: log.info("serving on %s:%d", flags.bind_address, flags.secure_port),
             )
         except OSError as failure:

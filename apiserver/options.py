@@ -100,6 +100,7 @@ class Options:
     audit_webhook_initial_backoff: str = "10s"
     admission_control_config_file: str = ""
     shutdown_delay_duration: str = "0s"
+    permit_port_sharing: bool = False  # another server may take over the port while this one ends
     workers: int = 1  # processes that share the port
     worker: bool = False  # one of them; set by the server itself
     v: int = 0

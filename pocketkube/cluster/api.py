@@ -24,12 +24,12 @@ class Api:
         self.date = ""  # what the server's clock said in its last answer, as HTTP puts it
 
     @classmethod
-    def of(cls, layout: Layout, spec: ClusterSpec) -> Api:
-        """As the administrator; on a machine that joined, as its node."""
+    def of(cls, layout: Layout, spec: ClusterSpec, *, server: str = "") -> Api:
+        """As the administrator; on a machine that joined, as its node. `server` is a URL other than the cluster's own."""
         user = "admin" if spec.control_plane else f"kubelet-{spec.nodes[0].name}"
         context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
         context.load_cert_chain(layout.pki / f"{user}.crt", layout.pki / f"{user}.key")
-        return cls(spec.server, context)
+        return cls(server or spec.server, context)
 
     def call(
         self, method: str, path: str, body: bytes | None = None, *, content_type: str = "application/json"

@@ -1,4 +1,7 @@
-"""One stable address in front of several API servers: `python -m pocketkube.cluster.balancer --listen A:P --backends A:P,A:P`.
+"""One stable address in front of several API servers: `python -m pocketkube.cluster.balancer --listen A:P --backends FILE`.
+
+The file names a server a line, ADDRESS:PORT, and is read again on SIGHUP: a new server gets connections once it is ready, one that is not
+named any more gets none and keeps those that it has until it ends them.
 
 Bytes pass through untouched, so TLS and client certificates stay between client and server. A new connection goes to the server
 with the fewest; one that refuses, does not accept in time or does not say it is ready gets none, and one that stops being ready loses those
@@ -11,9 +14,11 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import signal
 import ssl
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 from pocketkube.base import logs, tasks
@@ -113,6 +118,7 @@ class Side(asyncio.Protocol):
 class Balancer:
     def __init__(self, servers: list[Server]):
         self.servers = servers
+        self.answered = asyncio.Event()  # some server has said that it is ready
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.check_hostname = (
             False  # asked for readiness only: nothing secret goes there, nothing is believed but that
@@ -147,6 +153,9 @@ class Balancer:
             return
         client.abort()
 
+    def _none_ready(self) -> bool:
+        return not any(s.ready for s in self.servers)
+
     async def watch(self, server: Server) -> None:
         """Ask a server over one kept connection whether it is ready, again and again."""
         while True:
@@ -155,11 +164,13 @@ class Balancer:
                     reader, writer = await asyncio.open_connection(server.host, server.port, ssl=self._context)
             except OSError:
                 server.mark(False)
-                await asyncio.sleep(CHECK_SECONDS)
+                await asyncio.sleep(CHECK_SECONDS / 4 if self._none_ready() else CHECK_SECONDS)
                 continue
             try:
                 while True:
                     server.mark(await _ready(reader, writer))
+                    if server.ready:
+                        self.answered.set()
                     await asyncio.sleep(CHECK_SECONDS)
             except (OSError, asyncio.IncompleteReadError, ValueError):
                 server.mark(False)
@@ -190,15 +201,63 @@ async def _ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     return head.split(b" ", 2)[1] == b"200"
 
 
-async def run(listen: str, backends: str, stop: asyncio.Event) -> None:
-    servers = [Server(host, int(port)) for host, _, port in (b.rpartition(":") for b in backends.split(","))]
-    balancer = Balancer(servers)
+def read(path: Path) -> list[tuple[str, int]]:
+    """(address, port) of every server that the file names."""
+    found = (line.strip().rpartition(":") for line in path.read_text().splitlines() if line.strip())
+    return [(host, int(port)) for host, _, port in found]
+
+
+class Watching:
+    """A balancer's servers, each with the task that looks after it, as the file names them."""
+
+    def __init__(self, balancer: Balancer, path: Path):
+        self._balancer = balancer
+        self._path = path
+        self._tasks: dict[Server, asyncio.Task[None]] = {}
+
+    def reread(self) -> None:
+        try:
+            wanted = read(self._path)
+        except (OSError, ValueError) as error:
+            log.error("%s cannot be read, its servers stay as they are: %s", self._path, error)
+            return
+        here = {(s.host, s.port): s for s in self._balancer.servers}
+        for address, server in here.items():
+            if address not in wanted:
+                log.info("%s:%d is given no more connections", *address)
+                self._tasks.pop(server).cancel()
+        self._balancer.servers = [here.get(address) or self._begin(*address) for address in wanted]
+
+    def _begin(self, host: str, port: int) -> Server:
+        server = Server(host, port)
+        self._tasks[server] = tasks.spawn(f"watch {port}", self._balancer.watch(server))
+        log.info("%s:%d is watched", host, port)
+        return server
+
+    async def end(self) -> None:
+        await tasks.cancel(*self._tasks.values())
+
+
+async def run(listen: str, backends: Path, stop: asyncio.Event) -> None:
+    balancer = Balancer([])
+    watching = Watching(balancer, backends)
+    watching.reread()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, watching.reread)
+    try:
+        await tasks.run_tasks({"serving": _serve(balancer, listen)}, stop=stop)
+    finally:
+        await watching.end()
+
+
+async def _serve(balancer: Balancer, listen: str) -> None:
+    await balancer.answered.wait()  # a client that is refused tries again, one that is accepted and dropped may not
     host, _, port = listen.rpartition(":")
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(balancer.accept, host, int(port), backlog=512, reuse_port=True)
-    log.info("serving %s for %s", listen, backends)
+    log.info("serving %s", listen)
     try:
-        await tasks.run_tasks({f"watch {s.port}": balancer.watch(s) for s in servers}, stop=stop)
+        await asyncio.Event().wait()  # cancelled at the end
     finally:
         listener.close()
 
@@ -206,7 +265,7 @@ async def run(listen: str, backends: str, stop: asyncio.Event) -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="balancer", description=__doc__, allow_abbrev=False)
     parser.add_argument("--listen", required=True, metavar="ADDRESS:PORT")
-    parser.add_argument("--backends", required=True, metavar="ADDRESS:PORT,...")
+    parser.add_argument("--backends", required=True, type=Path, metavar="FILE", help="a server a line, ADDRESS:PORT")
     args = parser.parse_args(argv)
     logs.setup("info")
     return tasks.main(lambda stop: run(args.listen, args.backends, stop))

@@ -13,6 +13,7 @@ from pocketkube.cluster.spec import ClusterSpec, NodeSpec
 CONTROL_PLANE = "control-plane"
 HOST_SOCKET = "/var/run/docker.sock"
 PAUSE_IMAGE = "pocketkube/pause:1"
+POD_LABEL = "pocketkube.io/kubelet"  # every container says whose it is: the kubelet's --root-dir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Component:
     env: dict[str, str] = field(default_factory=dict)
     stop_seconds: float = 10
     pid_files: tuple[Path, ...] = ()  # which it believes at its start, so stale ones must be gone by then
+    last: tuple[str, ...] = ()  # a command to run before it is told to stop
 
     @property
     def id(self) -> str:
@@ -51,7 +53,7 @@ def _control_plane(layout: Layout, spec: ClusterSpec, etcd: str) -> list[Compone
     """Each part as often as asked, and what this machine itself needs to reach services and pods on nodes elsewhere."""
     copies = range(spec.api_servers)
     made = [_etcd(layout, spec, i, etcd) for i in range(spec.etcd_members)]
-    made += [_balancer(spec, i) for i in range(2)] if spec.balanced else []  # they share the port: one may die
+    made += [_balancer(layout, spec, i) for i in range(2)] if spec.balanced else []  # they share the port: one may die
     made += [_apiserver(layout, spec, i) for i in copies]
     made += [make(layout, spec, i) for make in (_scheduler, _controller) for i in copies]
     if all(node.netns for node in spec.nodes):
@@ -71,20 +73,27 @@ def _python(module: str, flags: dict[str, str]) -> tuple[str, ...]:
 
 def _component(
     name: str, node: str, argv: tuple[str, ...], *, suffix: str = "", netns: str = "", stop: float = 10,
-    pid_files: tuple[Path, ...] = (),
+    pid_files: tuple[Path, ...] = (), last: tuple[str, ...] = (),
 ) -> Component:  # fmt: skip
     # compiled modules are kept with the clusters: the checkout may be read-only, and a start without them takes twice the time
     compiled = {"PYTHONPYCACHEPREFIX": str(home() / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
     env = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **compiled}
     log = f"{name}{suffix}.log"
     return Component(
-        name=name, node=node, argv=argv, netns=netns, log=log, env=env, stop_seconds=stop, pid_files=pid_files
-    )
+        name=name, node=node, argv=argv, netns=netns, log=log, env=env, stop_seconds=stop, pid_files=pid_files, last=last
+    )  # fmt: skip
 
 
 def _host_engine() -> Component:
     argv = ("dockerd", "-H", f"unix://{HOST_SOCKET}", "--live-restore")
-    return _component("engine", CONTROL_PLANE, argv, stop=30, pid_files=_pid_files(Path("/var/run/docker")))
+    files = _pid_files(Path("/var/run/docker"))
+    return _component("engine", CONTROL_PLANE, argv, stop=30, pid_files=files, last=_end_pods(HOST_SOCKET))
+
+
+def _end_pods(socket: str) -> tuple[str, ...]:
+    """Pods would outlive their engine, which they shall when it dies, not when the cluster is stopped."""
+    docker = f"docker -H unix://{socket}"
+    return "sh", "-c", f"{docker} ps -q --filter label={POD_LABEL} | xargs -r {docker} kill"
 
 
 def _pid_files(state: Path) -> tuple[Path, ...]:
@@ -128,9 +137,8 @@ def _etcd(layout: Layout, spec: ClusterSpec, index: int, binary: str) -> Compone
     return _component("etcd", CONTROL_PLANE, (binary, *(f"--{k}={v}" for k, v in flags.items())), suffix=suffix)
 
 
-def _balancer(spec: ClusterSpec, index: int) -> Component:
-    backends = ",".join(f"127.0.0.1:{spec.server_port(i)}" for i in range(spec.api_servers))
-    flags = {"listen": f"0.0.0.0:{spec.api_port}", "backends": backends}
+def _balancer(layout: Layout, spec: ClusterSpec, index: int) -> Component:
+    flags = {"listen": f"0.0.0.0:{spec.api_port}", "backends": str(layout.backends)}
     return _component("balancer", CONTROL_PLANE, _python("pocketkube.cluster.balancer", flags), suffix=f"-{index}")
 
 
@@ -143,6 +151,7 @@ def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "etcd-keyfile": pki / "apiserver-etcd-client.key",
         "bind-address": "0.0.0.0",
         "secure-port": spec.server_port(index),
+        "permit-port-sharing": "true",  # with the balancers, while they take the port over
         "advertise-address": spec.address,
         "advertise-port": spec.api_port,
         "client-ca-file": pki / "ca.crt",
@@ -168,7 +177,7 @@ def _apiserver(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "requestheader-group-headers": "X-Remote-Group",
         "requestheader-extra-headers-prefix": "X-Remote-Extra-",
     }
-    suffix = f"-{index}" if spec.api_servers > 1 else ""
+    suffix = f"-{index}" if spec.balanced else ""
     return _component("apiserver", CONTROL_PLANE, _python("apiserver", _text(flags)), suffix=suffix)
 
 
@@ -210,7 +219,7 @@ def _controller(layout: Layout, spec: ClusterSpec, index: int) -> Component:
 
 def _worker(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> list[Component]:
     socket = node_socket(layout, node)
-    suffix = f"-{node.name}" if len(spec.nodes) > 1 else ""
+    suffix = f"-{node.name}" if node.netns or len(spec.nodes) > 1 else ""
     make: Callable[..., Component] = lambda name, argv, **kw: _component(  # noqa: E731
         name, node.name, argv, suffix=suffix, netns=node.netns, **kw
     )
@@ -236,7 +245,8 @@ def _worker(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> list[Component
     made = [make("kubelet", _python("kubelet", _text(kubelet))), _proxy(layout, spec, node, suffix=suffix)]
     if node.own_engine:
         files = _pid_files(engine_state(layout, node))
-        made.insert(0, make("engine", _node_engine(layout, node), stop=30, pid_files=files))
+        last = _end_pods(node_socket(layout, node))
+        made.insert(0, make("engine", _node_engine(layout, node), stop=30, pid_files=files, last=last))
     return made
 
 

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from pocketkube.cluster import prepare
-from pocketkube.cluster.components import node_socket
+from pocketkube.cluster.components import POD_LABEL, node_socket
 from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import Layout
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec
-
-CLUSTER_LABEL = "pocketkube.io/kubelet"  # every container says whose it is: the kubelet's --root-dir
 
 
 def sockets(layout: Layout, spec: ClusterSpec) -> list[str]:
@@ -76,7 +74,7 @@ def pod_containers(layout: Layout, spec: ClusterSpec, node: NodeSpec, *, running
         return []
     root = layout.node(node.name) / "kubelet"
     scope = [] if running else ["-a"]
-    return docker(socket, "ps", "-q", *scope, "--filter", f"label={CLUSTER_LABEL}={root}").split()
+    return docker(socket, "ps", "-q", *scope, "--filter", f"label={POD_LABEL}={root}").split()
 
 
 def stop_pods(layout: Layout, spec: ClusterSpec) -> int:

@@ -49,6 +49,11 @@ class Layout:
         return self.root / "state.json"
 
     @property
+    def backends(self) -> Path:
+        """The API servers that the balancers know, ADDRESS:PORT a line."""
+        return self.root / "backends"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.root / "kubeconfig"
 

@@ -43,10 +43,7 @@ def plan(
     if nodes > 1 or not own:
         bridge, own = network.bridge_name(slot), f"10.{160 + slot}.0.1"
     if nodes > 1:
-        made = tuple(
-            NodeSpec(name=f"node-{i + 1}", address=f"10.{160 + slot}.0.{11 + i}", netns=f"pk-{name}-{i + 1}")
-            for i in range(nodes)
-        )
+        made = tuple(host(name, slot, i) for i in range(nodes))
     else:
         made = (NodeSpec(name=_host_name(name), address=own),) if nodes else ()
     return ClusterSpec(
@@ -54,6 +51,13 @@ def plan(
         engine="host" if nodes != 1 or prepare.engine_answers() else "own",
         bridge=bridge, bridge_cidr=f"10.{160 + slot}.0.1/24" if bridge else "", flags=flags or {}, names=names,
     )  # fmt: skip
+
+
+def host(cluster: str, slot: int, index: int) -> NodeSpec:
+    """A worker host on this machine, in a network namespace."""
+    return NodeSpec(
+        name=f"node-{index + 1}", address=f"10.{160 + slot}.0.{11 + index}", netns=f"pk-{cluster}-{index + 1}"
+    )
 
 
 def _host_name(cluster: str) -> str:
@@ -92,7 +96,15 @@ def create(layout: Layout, spec: ClusterSpec) -> None:
     with console.step("Making keys and certificates"):
         pki.ensure(layout.pki, spec)
         kubeconfigs.write_all(layout, spec)
+    write_backends(layout, spec)
     layout.spec.write_text(spec.to_json())
+
+
+def write_backends(layout: Layout, spec: ClusterSpec) -> None:
+    """Whole or not at all: the balancers may be reading."""
+    part = layout.backends.with_suffix(".part")
+    part.write_text("".join(f"127.0.0.1:{spec.server_port(i)}\n" for i in range(spec.api_servers)))
+    part.rename(layout.backends)
 
 
 def start(layout: Layout, spec: ClusterSpec) -> None:
@@ -105,10 +117,10 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
     with console.step(f"Starting {control_plane}kubelet, proxy" if spec.nodes else f"Starting {control_plane}proxy"):
         keeper = supervisor.launch(layout)
         try:
-            _wait("the supervisor", layout, lambda: _keeps(keeper, layout), seconds=20)
-            engine.each(layout, spec, lambda path: _prepare_engine(path, pause))
+            wait("the supervisor", layout, lambda: _keeps(keeper, layout), seconds=20)
+            engine.each(layout, spec, lambda path: prepare_engine(path, pause))
             api = Api.of(layout, spec)
-            _wait("the API server", layout, api.ready)
+            wait("the API server", layout, api.ready)
         except BaseException:
             stop(layout, spec)
             raise
@@ -127,7 +139,7 @@ def _keeps(keeper: subprocess.Popen[bytes], layout: Layout) -> bool:
     return found is not None and found.pid == keeper.pid
 
 
-def _prepare_engine(path: str, pause: Path) -> None:
+def prepare_engine(path: str, pause: Path) -> None:
     engine.wait(path)
     images.ensure_loaded(path, pause)
 
@@ -143,9 +155,9 @@ def wait_ready(layout: Layout, spec: ClusterSpec, *, since: str = "") -> None:
         return names <= {n for n, ready in api.nodes(since=newer_than).items() if ready}
 
     with console.step("Waiting for the nodes to be Ready and DNS to answer"):
-        _wait("the nodes", layout, all_ready)
+        wait("the nodes", layout, all_ready)
         if spec.control_plane or any(not n.netns for n in spec.nodes):
-            _wait("cluster DNS", layout, lambda: dns_answers(spec))
+            wait("cluster DNS", layout, lambda: dns_answers(spec))
 
 
 def _write_programs(layout: Layout, spec: ClusterSpec) -> None:
@@ -155,7 +167,7 @@ def _write_programs(layout: Layout, spec: ClusterSpec) -> None:
     (layout.root / "programs.json").write_text(json.dumps({"etcd": etcd}))
 
 
-def _wait(what: str, layout: Layout, done: Callable[[], bool], *, seconds: float = READY_SECONDS) -> None:
+def wait(what: str, layout: Layout, done: Callable[[], bool], *, seconds: float = READY_SECONDS) -> None:
     """Until `done()`; a component that keeps crashing ends it early, with its last words."""
     deadline = time.monotonic() + seconds
     while not done():
@@ -206,7 +218,7 @@ def _apply(layout: Layout, api: Api, obj: dict[str, object]) -> None:
             return False
         return True
 
-    _wait(f"applying {kind} {meta['name']}", layout, applied, seconds=30)
+    wait(f"applying {kind} {meta['name']}", layout, applied, seconds=30)
 
 
 def dns_answers(spec: ClusterSpec) -> bool:
@@ -250,10 +262,10 @@ def down(layout: Layout, spec: ClusterSpec) -> None:
     stop(layout, spec)
     _remove_host_network(layout, spec)
     network.remove(spec)
-    _unmount_below(layout.root)
+    unmount_below(layout.root)
     for node in spec.nodes:
         if node.own_engine:
-            _remove_engine(layout, node)
+            remove_engine(layout, node)
     shutil.rmtree(layout.root, ignore_errors=False)
 
 
@@ -268,10 +280,10 @@ def _remove_host_network(layout: Layout, spec: ClusterSpec) -> None:
     _run_python("proxy", "--cleanup", *flags)
 
 
-def _remove_engine(layout: Layout, node: NodeSpec) -> None:
+def remove_engine(layout: Layout, node: NodeSpec) -> None:
     """What an engine of ours leaves below /run."""
     state = engine_state(layout, node)
-    _unmount_below(state)
+    unmount_below(state)
     shutil.rmtree(state, ignore_errors=True)
     for suffix in (".sock", ".pid"):
         state.with_name(state.name + suffix).unlink(missing_ok=True)
@@ -290,7 +302,7 @@ def _run_python(module: str, *flags: str) -> None:
         console.say(f"  {module} --cleanup: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
 
 
-def _unmount_below(root: Path) -> None:
+def unmount_below(root: Path) -> None:
     """Volumes that are file systems of their own (memory-backed ones) keep a folder from being removed."""
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{root}/")), reverse=True):

@@ -77,7 +77,7 @@ def _ensure_host(spec: ClusterSpec, node: NodeSpec, veth: str) -> None:
     prefix = spec.bridge_cidr.rsplit("/", 1)[1]
     _ip(*inside, "addr", "add", f"{node.address}/{prefix}", "dev", "eth0")
     _ip(*inside, "link", "set", "eth0", "up")
-    _ip(*inside, "route", "add", "default", "via", spec.address)
+    _ip(*inside, "route", "add", "default", "via", spec.bridge_cidr.partition("/")[0])
 
 
 def _firewall(spec: ClusterSpec, change: str) -> None:
@@ -91,11 +91,15 @@ def _firewall(spec: ClusterSpec, change: str) -> None:
             subprocess.run(["iptables", "-w", "-t", table, change, chain, *rule], capture_output=True)
 
 
+def remove_host(node: NodeSpec) -> None:
+    if node.netns and Path("/run/netns", node.netns).exists():
+        _ip("netns", "del", node.netns)
+
+
 def remove(spec: ClusterSpec) -> None:
     """Take away what `ensure` made."""
     for node in spec.nodes:
-        if node.netns and Path("/run/netns", node.netns).exists():
-            _ip("netns", "del", node.netns)
+        remove_host(node)
     if spec.bridge and any(link["ifname"] == spec.bridge for link in _json("link")):
         _firewall(spec, "-D")
         _ip("link", "del", spec.bridge)

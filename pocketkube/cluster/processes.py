@@ -110,6 +110,15 @@ def port_holder(port: int) -> str:
     return "another program"
 
 
+def listens(pid: int, port: int) -> bool:
+    """Whether a process listens on a TCP port; several may share one."""
+    try:
+        open_sockets = {os.readlink(fd.path) for fd in os.scandir(f"/proc/{pid}/fd")}
+    except OSError:
+        return False
+    return any(f"socket:[{inode}]" in open_sockets for inode in _listeners(port))
+
+
 def listening() -> set[int]:
     """All TCP ports of this machine that somebody listens on."""
     return {port for port, _ in _sockets()}

@@ -53,6 +53,7 @@ class ClusterSpec:
     names: tuple[
         str, ...
     ] = ()  # more names and addresses that the API server's certificate holds; the first is in URLs
+    balancer: bool = False  # keep the balancer although one API server is left: its address stays what it was
     joined: Joined | None = (
         None  # the cluster that this machine's only node belongs to, when its control plane is elsewhere
     )
@@ -100,7 +101,7 @@ class ClusterSpec:
     @property
     def balanced(self) -> bool:
         """Several API servers stand behind one address: the balancer has the usual port."""
-        return self.api_servers > 1
+        return self.api_servers > 1 or self.balancer
 
     @property
     def api_port(self) -> int:

@@ -23,10 +23,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketkube.cluster import engine, processes
+from pocketkube.cluster import processes
 from pocketkube.cluster.components import Component, components
 from pocketkube.cluster.layout import REPOSITORY, Layout
 from pocketkube.cluster.processes import Identity
+
+TAKE_UP, LET_GO = (
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)  # after cluster.json has changed: start what is new; stop what is not in it
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds between restarts
 STEADY = 30.0  # a process that ran this long starts over with the first delay
@@ -44,6 +49,7 @@ class Kept:
     delay: float = FIRST_DELAY
     due: float = 0.0  # monotonic time of the next start; 0 while it runs
     last_exit: str = ""
+    leaving: bool = False  # it runs, and is not wanted any more
 
     def row(self) -> dict[str, object]:
         c = self.component
@@ -51,17 +57,18 @@ class Kept:
         return {
             "name": c.name, "node": c.node, "id": c.id, "pid": self.process.pid if self.process else 0, "state": state,
             "started": self.process.started if self.process else 0, "restarts": self.restarts,
-            "lastExit": self.last_exit, "log": c.log,
+            "lastExit": self.last_exit, "log": c.log, "leaving": self.leaving,
         }  # fmt: skip
 
 
 class Supervisor:
-    """The loop: one thread, one selector over pidfds and a signal pipe. `end_pods` is called before the engines are stopped."""
+    """The loop: one thread, one selector over pidfds and a signal pipe. `plan` says which components there shall be."""
 
-    def __init__(self, layout: Layout, wanted: list[Component], *, end_pods: Callable[[], object] = lambda: None):
+    def __init__(self, layout: Layout, plan: Callable[[], list[Component]]):
         self.layout = layout
-        self._end_pods = end_pods
-        self.kept = [Kept(c) for c in wanted]
+        self._plan = plan
+        self.kept = [Kept(c) for c in plan()]
+        self._asked: set[signal.Signals] = set()
         self.guard: Identity | None = None
         self.stopping = False
         self._selector = selectors.DefaultSelector()
@@ -72,10 +79,13 @@ class Supervisor:
         signal.set_wakeup_fd(notify)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
+        for number in (TAKE_UP, LET_GO):
+            signal.signal(number, self._on_change)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._selector.register(wake, selectors.EVENT_READ, None)
         self._adopt()
         while not self.stopping:
+            self._change()
             self._start_due()
             for key, _ in self._selector.select(self._timeout()):
                 if key.data is None:
@@ -90,6 +100,34 @@ class Supervisor:
     def _on_stop(self, *_: object) -> None:
         self.stopping = True
 
+    def _on_change(self, number: int, *_: object) -> None:
+        self._asked.add(signal.Signals(number))
+
+    def _change(self) -> None:
+        if TAKE_UP in self._asked:
+            self._asked.discard(TAKE_UP)
+            self._take_up(self._plan())
+        if LET_GO in self._asked:
+            self._asked.discard(LET_GO)
+            self._let_go([k for k in self.kept if k.leaving])
+
+    def _take_up(self, wanted: list[Component]) -> None:
+        """Start what is new. What is not wanted any more goes on until it is let go, but is not restarted."""
+        ids = {c.id for c in wanted}
+        for kept in self.kept:
+            kept.leaving = kept.component.id not in ids
+        # two of these must not work at once, and the new ones may not know of the old one's lead
+        self._let_go([k for k in self.kept if k.leaving and k.component.name in ("scheduler", "controller")])
+        known = {k.component.id: k for k in self.kept}
+        added = [Kept(c, due=time.monotonic()) for c in wanted if c.id not in known]
+        self.kept = [*(known[c.id] for c in wanted if c.id in known), *added, *(k for k in self.kept if k.leaving)]
+        self._write()
+
+    def _let_go(self, leaving: list[Kept]) -> None:
+        self._stop(leaving)
+        self.kept = [k for k in self.kept if k not in leaving]
+        self._write()
+
     def _timeout(self) -> float | None:
         due = [k.due for k in self.kept if k.due]
         return max(0.0, min(due) - time.monotonic()) if due else None
@@ -98,6 +136,11 @@ class Supervisor:
         """Take over what an earlier supervisor left running; all else is due now."""
         before = processes.read_state(self.layout.state)
         left = {row["id"]: row for row in before.get("components", [])}
+        wanted = {k.component.id for k in self.kept}
+        for row in left.values():
+            if row["id"] not in wanted:
+                gone = Component(name=row["name"], node=row["node"], argv=(), log=row["log"])
+                self.kept.append(Kept(gone, leaving=True))
         for kept in self.kept:
             row = left.get(kept.component.id)
             known = Identity(row["pid"], row["started"]) if row and row["pid"] else None
@@ -105,7 +148,7 @@ class Supervisor:
                 kept.restarts = row["restarts"]
                 self._watch(kept, known)
                 self._say(f"adopted {kept.component.id} (pid {known.pid})")
-            else:
+            elif not kept.leaving:
                 kept.due = time.monotonic()
         guard = before.get("guard")
         if guard and Identity(*guard).alive():
@@ -158,7 +201,10 @@ class Supervisor:
         kept.process, kept.pidfd = None, -1
         if ran >= STEADY:
             kept.delay = FIRST_DELAY
-        self._failed(kept, how)
+        if kept.leaving:
+            self._say(f"{kept.component.id} ended ({how}) and is not wanted any more")
+        else:
+            self._failed(kept, how)
         self._write()
 
     def _failed(self, kept: Kept, how: str) -> None:
@@ -197,21 +243,25 @@ class Supervisor:
         self._write()
 
     def _stop_all(self) -> None:
-        """Reverse order, workers together first, so that no component talks to one that is gone."""
         self._write()
         if self.guard:
             self.guard.signal(signal.SIGKILL)
             processes.reap(self.guard.pid, wait=True)
+        self._stop(self.kept)
+        self.layout.state.unlink(missing_ok=True)
+        self._say("stopped")
+
+    def _stop(self, wanted: list[Kept]) -> None:
+        """Reverse order, workers together first, so that no component talks to one that is gone."""
         for names in (
             ("kubelet", "proxy", "scheduler", "controller"),
             ("apiserver", "balancer"),
             ("etcd",),
             ("engine",),
         ):
-            if names == ("engine",):
-                self._end_pods()  # nobody is left to start them again, and they would outlive their engine
-            group = [k for k in self.kept if k.process and k.component.name in names]
+            group = [k for k in wanted if k.process and k.component.name in names]
             for kept in group:
+                self._last_command(kept.component)
                 assert kept.process
                 kept.process.signal(signal.SIGTERM)
             for kept in group:
@@ -220,10 +270,19 @@ class Supervisor:
                     self._say(f"{kept.component.id} did not stop in {kept.component.stop_seconds:.0f}s: killed")
                     kept.process.signal(signal.SIGKILL)
                     kept.process.wait(5)
-                processes.reap(kept.process.pid)
-                kept.process = None
-        self.layout.state.unlink(missing_ok=True)
-        self._say("stopped")
+                self._say(f"{kept.component.id} stopped ({processes.reap(kept.process.pid)})")
+                self._selector.unregister(kept.pidfd)
+                os.close(kept.pidfd)
+                kept.process, kept.pidfd = None, -1
+        for kept in wanted:
+            kept.due = 0.0
+
+    def _last_command(self, component: Component) -> None:
+        if component.last:
+            try:
+                subprocess.run(component.last, capture_output=True, timeout=component.stop_seconds)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                self._say(f"{component.id}: {error}")
 
     def _write(self) -> None:
         own = Identity.of(os.getpid())
@@ -279,8 +338,11 @@ def main(argv: list[str]) -> int:
         print(f"no cluster.json in {root}", file=sys.stderr)
         return 1
     etcd = json.loads((root / "programs.json").read_text())["etcd"] if (root / "programs.json").exists() else "etcd"
-    end_pods = lambda: engine.stop_pods(layout, spec) if engine.ours(spec) else 0  # noqa: E731
-    return Supervisor(layout, components(layout, spec, etcd=etcd), end_pods=end_pods).run()
+
+    def plan() -> list[Component]:
+        return components(layout, specs.read(layout.spec) or spec, etcd=etcd)
+
+    return Supervisor(layout, plan).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`pk up`: from nothing to a Ready cluster. Safe to repeat."""
+"""`pk up`: from nothing to a Ready cluster, or a running one made larger or smaller. Safe to repeat."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import re
 from dataclasses import replace
 
-from pocketkube.cluster import console, joining, lifecycle, prepare, processes
+from pocketkube.cluster import console, joining, lifecycle, prepare, processes, scaling
 from pocketkube.cluster import spec as specs
 from pocketkube.cluster.api import Api
 from pocketkube.cluster.errors import ClusterError
@@ -51,8 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
     nodes, servers, members = args.nodes if args.nodes is not None else 1, args.api_servers or 1, args.etcd_members or 1
-    if not 0 <= nodes <= 100 or not 1 <= servers <= 9 or members not in (1, 3, 5):
-        raise ClusterError("--nodes takes 0 to 100, --api-servers 1 to 9, --etcd-members 1, 3 or 5")
+    _check_numbers(nodes, servers, members)
     prepare.check_disk(layout.root)
     prepare.install(prepare.missing(own_engines=nodes > 1), yes=args.yes)
     spec = lifecycle.plan(
@@ -61,6 +60,11 @@ def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
     )  # fmt: skip
     lifecycle.check_ports(spec)
     return spec
+
+
+def _check_numbers(nodes: int, servers: int, members: int) -> None:
+    if not 0 <= nodes <= 100 or not 1 <= servers <= 9 or members not in (1, 3, 5):
+        raise ClusterError("--nodes takes 0 to 100, --api-servers 1 to 9, --etcd-members 1, 3 or 5")
 
 
 def _flags(given: list[str]) -> dict[str, str]:
@@ -73,14 +77,12 @@ def _flags(given: list[str]) -> dict[str, str]:
 
 
 def _again(layout: Layout, spec: ClusterSpec, args: argparse.Namespace) -> int:
-    """There is a cluster of that name: nothing to do, or start it."""
+    """There is a cluster of that name: nothing to do, or start it, or give it other numbers."""
     asked = (args.nodes, args.api_servers, args.etcd_members)
     there = (len(spec.nodes), spec.api_servers, spec.etcd_members)
-    if any(a is not None and a != t for a, t in zip(asked, there, strict=True)):
-        raise ClusterError(
-            f"cluster {layout.name!r} exists with {there[0]} node(s), {there[1]} API server(s), {there[2]} etcd member(s): "
-            f"./pk down{layout.flag} first, or take another --name"
-        )
+    wanted = tuple(t if a is None else a for a, t in zip(asked, there, strict=True))
+    if wanted != there:
+        return _scale(layout, spec, wanted, args)
     if processes.supervisor_of(layout.state):
         ready = Api.of(layout, spec).nodes()
         if all(ready.get(n.name) for n in spec.nodes):
@@ -97,6 +99,19 @@ def _again(layout: Layout, spec: ClusterSpec, args: argparse.Namespace) -> int:
     lifecycle.create(layout, spec)
     lifecycle.start(layout, spec)
     _next_steps(layout, spec)
+    return 0
+
+
+def _scale(layout: Layout, spec: ClusterSpec, wanted: tuple[int, ...], args: argparse.Namespace) -> int:
+    nodes, servers, members = wanted
+    _check_numbers(nodes, servers, members)
+    after = scaling.plan(spec, nodes=nodes, api_servers=servers, etcd_members=members)
+    if not processes.supervisor_of(layout.state):
+        raise ClusterError(f"cluster {layout.name!r} is stopped: ./pk start{layout.flag} first, then change its size")
+    prepare.install(prepare.missing(own_engines=nodes > len(spec.nodes)), yes=args.yes)
+    console.say(f"Changing cluster {layout.name!r} to {nodes} node(s) and {servers} API server(s)")
+    scaling.apply(layout, spec, after)
+    console.say("Done.")
     return 0
 
 

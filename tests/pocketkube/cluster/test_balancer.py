@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
-from pocketkube.cluster.balancer import Balancer, Server
+from pocketkube.cluster.balancer import Balancer, Server, Watching
 
 
 @asynccontextmanager
@@ -104,3 +105,28 @@ async def test_without_any_server_a_client_is_hung_up_on() -> None:
         with suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 10) == b""
         await close(writer)
+
+
+async def test_servers_come_and_go_with_the_file(tmp_path: Path) -> None:
+    """One that is not named any more keeps the connections it has and gets no others."""
+    async with backend(b"one") as one, backend(b"two") as two, balancing() as (balancer, port):
+        file = tmp_path / "backends"
+        file.write_text(f"127.0.0.1:{one}\n")
+        watching = Watching(balancer, file)
+        watching.reread()
+        balancer.servers[0].ready = True
+        await watching.end()  # these servers do not say whether they are ready
+        old, old_writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await old.readexactly(3) == b"one"
+        file.write_text(f"127.0.0.1:{two}\n")
+        watching.reread()
+        await watching.end()
+        new, new_writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await new.readexactly(3) == b"two"
+        old_writer.write(b"still there")
+        assert await old.readexactly(11) == b"still there"
+        file.write_text("junk\n")
+        watching.reread()
+        assert [s.port for s in balancer.servers] == [two]
+        await close(old_writer)
+        await close(new_writer)

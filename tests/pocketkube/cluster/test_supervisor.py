@@ -15,6 +15,7 @@ import pytest
 from pocketkube.cluster import processes
 from pocketkube.cluster.layout import REPOSITORY, Layout
 from pocketkube.cluster.processes import Identity
+from pocketkube.cluster.supervisor import LET_GO, TAKE_UP
 
 SCRIPT = """
 import sys
@@ -22,8 +23,11 @@ from pathlib import Path
 from pocketkube.cluster.components import Component
 from pocketkube.cluster.layout import Layout
 from pocketkube.cluster.supervisor import Supervisor
-wanted = [Component(name=n, node="x", argv=("sleep", "600"), log=f"{n}.log") for n in ("etcd", "kubelet")]
-sys.exit(Supervisor(Layout("t", Path(sys.argv[1])), wanted).run())
+layout = Layout("t", Path(sys.argv[1]))
+def plan():
+    ids = (layout.root / "wanted").read_text().split()
+    return [Component(name=i.split("-")[0], node="x", argv=("sleep", "600"), log=f"{i}.log") for i in ids]
+sys.exit(Supervisor(layout, plan).run())
 """
 
 
@@ -40,7 +44,11 @@ class Running:
     def __init__(self, root: Path):
         self.layout = Layout("t", root)
         self.layout.make()
+        self.want("etcd", "kubelet")
         self.process = self.start()
+
+    def want(self, *ids: str) -> None:
+        (self.layout.root / "wanted").write_text(" ".join(ids))
 
     def start(self) -> subprocess.Popen[bytes]:
         env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -48,7 +56,7 @@ class Running:
 
     def pids(self) -> dict[str, int]:
         rows = processes.read_state(self.layout.state).get("components", [])
-        return {r["name"]: r["pid"] for r in rows if r["pid"]}
+        return {r["id"]: r["pid"] for r in rows if r["pid"]}
 
     def kill_guard(self) -> None:
         guard = processes.read_state(self.layout.state).get("guard")
@@ -89,6 +97,53 @@ def test_a_new_supervisor_adopts_what_runs(running: Running) -> None:
     until(
         lambda: running.pids().get("kubelet", before["kubelet"]) != before["kubelet"], "an adopted one is watched too"
     )
+
+
+def test_what_is_new_is_started_and_what_is_not_wanted_runs_on_until_it_is_let_go(running: Running) -> None:
+    before = running.pids()
+    running.want("etcd", "kubelet-2")
+    running.process.send_signal(TAKE_UP)
+    until(lambda: "kubelet-2" in running.pids(), "the new one runs")
+    assert {k: running.pids()[k] for k in before} == before
+    running.process.send_signal(LET_GO)
+    until(lambda: "kubelet" not in running.pids(), "the old one has ended")
+    assert {"etcd", "kubelet-2"} == set(running.pids()) and running.pids()["etcd"] == before["etcd"]
+
+
+def test_two_of_what_must_work_alone_never_run_at_once(running: Running) -> None:
+    running.want("etcd", "scheduler")
+    running.process.send_signal(TAKE_UP)
+    until(lambda: "scheduler" in running.pids(), "one scheduler")
+    running.want("etcd", "scheduler-0", "scheduler-1")
+    running.process.send_signal(TAKE_UP)
+    until(lambda: {"scheduler-0", "scheduler-1"} <= set(running.pids()), "two others")
+    assert "scheduler" not in running.pids()
+
+
+def test_what_was_to_go_still_goes_after_the_supervisor_died(running: Running) -> None:
+    old = running.pids()["kubelet"]
+    running.kill_guard()
+    running.want("etcd")
+    running.process.kill()
+    running.process.wait(10)
+    running.kill_guard()
+    running.process = running.start()
+    own = running.process.pid
+    until(lambda: processes.read_state(running.layout.state)["supervisor"][0] == own, "the new one took over")
+    assert running.pids()["kubelet"] == old
+    running.process.send_signal(LET_GO)
+    until(lambda: "kubelet" not in running.pids(), "it has ended")
+
+
+@pytest.mark.parametrize(("content", "kept"), [("self", True), ("zombie", False), ("4194300", False), ("junk", True)])
+def test_a_pid_file_is_stale_when_its_process_has_ended(tmp_path: Path, content: str, kept: bool) -> None:
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    path = tmp_path / "x.pid"
+    path.write_text({"self": str(os.getpid()), "zombie": str(ended.pid)}.get(content, content))
+    processes.remove_stale(path)
+    ended.wait()
+    assert path.exists() is kept
 
 
 def test_stopping_ends_everything(running: Running) -> None:
