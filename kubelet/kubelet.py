@@ -256,6 +256,10 @@ class Kubelet:
                 await self.runtime.ensure_network(cidr)
             await self.clock.sleep(NETWORK_SECONDS)
 
+    def _on_api_pod(self, pod: Obj) -> None:
+        self.manager.on_api_pod(pod)
+        self.statuses.seen(pod)
+
     # sources of pods
 
     async def _run_sources(self) -> None:
@@ -287,7 +291,7 @@ class Kubelet:
             log.warning("the services are not known yet: pods start without their variables")
         self._pods.add_handler(
             on_add=self.manager.on_api_pod,
-            on_update=lambda old, new: self.manager.on_api_pod(new),
+            on_update=lambda old, new: self._on_api_pod(new),
             on_delete=self.manager.on_api_pod_gone,
         )
         self.manager.sources_ready()

@@ -41,6 +41,7 @@ class _Pod:
     wanted: Obj
     base: Obj  # the status that the API has, as far as we know
     written: bool = False
+    version: int = 0  # of the pod after our last write, 0 where versions are no numbers
     busy: asyncio.Task[None] | None = None
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -63,6 +64,17 @@ class Statuses:
         if known.busy is None:
             known.idle.clear()
             known.busy = tasks.spawn(f"status of pod {uid}", self._write(uid, known))
+
+    def seen(self, pod: Obj) -> None:
+        """The API has this now. Somebody else's word about what only we know is put right: a node that was thought lost
+        has its pods marked as not ready."""
+        known = self._pods.get(pod["metadata"]["uid"])
+        if known is None or known.busy is not None or _version(pod) <= known.version:
+            return
+        status = pod.get("status") or {}
+        if contradicts(status, known.wanted):
+            known.base = status
+            self.set(pod["metadata"]["uid"], known.wanted)
 
     async def flush(self, uid: str) -> None:
         """Wait until the newest status is written, or the pod has gone from the API."""
@@ -118,10 +130,10 @@ class Statuses:
             return
         meta = pod["metadata"]
         body = {"metadata": {"uid": meta["uid"]}, "status": changes}
-        await self._client.patch(
+        answer = await self._client.patch(
             PODS, meta["name"], body, namespace=meta["namespace"], type="strategic", subresource="status"
         )
-        known.base = wanted
+        known.base, known.version = wanted, _version(answer)
 
     async def delete(self, pod: Obj) -> None:
         """Take the finished pod out of the API: the last word of its deletion. Tries until it is gone."""
@@ -136,6 +148,18 @@ class Statuses:
             except TRANSIENT as e:
                 log.warning("pod %s/%s not removed from the API yet: %s", meta["namespace"], meta["name"], e)
                 await asyncio.sleep(backoff.next())
+
+
+def _version(pod: Obj) -> int:
+    text = str(pod["metadata"].get("resourceVersion", ""))
+    return int(text) if text.isdigit() else 0
+
+
+def contradicts(found: Obj, wanted: Obj) -> bool:
+    """Whether a status says otherwise than ours in what nobody but a kubelet can know. Pure."""
+    there = {c["type"]: c.get("status") for c in found.get("conditions") or ()}
+    own = [c for c in wanted.get("conditions") or () if c["type"] in OWNED]
+    return any(there.get(c["type"]) != c.get("status") for c in own)
 
 
 def difference(base: Obj, wanted: Obj) -> Obj:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 
 ENGINE_SECONDS = 5.0  # that the first status waits for the engine
+GRACE_SECONDS = 30.0  # that an engine which has worked may be away before the node is not ready; as upstream
 LEASE_NAMESPACE = "kube-node-lease"
+ENGINE_WORDS = "container runtime is down"
 TRANSIENT = (errors.StatusError, httpx.HTTPError, OSError, TimeoutError)
 
 
@@ -53,6 +56,7 @@ class NodeAgent:
         self._registered = asyncio.Event()
         self._written: Obj = {}
         self._reported = 0.0
+        self._lost: float | None = -math.inf  # since when the engine is away, None while it is there
         self._version = Version(name="docker", version="")
         self._images: list[ImageRecord] = []
         self._lease: Obj | None = None
@@ -88,9 +92,20 @@ class NodeAgent:
             system_uuid=machine.text("/sys/class/dmi/id/product_uuid") or machine.text("/etc/machine-id"),
             boot_id=machine.text("/proc/sys/kernel/random/boot_id"),
             images=self._images,
-            problem=_words(self._runtime.problem),
+            problem=self._problem(),
             pressure=self._pressure(),
         )
+
+    def _problem(self) -> str:
+        """Why pods cannot run, in upstream's words. Its containers outlive an engine that is away for a moment, and so does Ready."""
+        words, now = _words(self._runtime.problem), self._clock.monotonic()
+        if not words:
+            self._lost = None
+        elif words.startswith(ENGINE_WORDS):
+            self._lost = now if self._lost is None else self._lost
+            if now - self._lost < GRACE_SECONDS:
+                return ""
+        return words
 
     # registration
 
@@ -240,7 +255,7 @@ def _words(problem: str) -> str:
         return ""
     if "pod CIDR" in problem or problem.startswith("pod network"):
         return f"container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:{problem}"
-    return f"container runtime is down: {problem}"
+    return f"{ENGINE_WORDS}: {problem}"
 
 
 def _replacing(wanted: Obj) -> Obj:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import email.utils
 import http.client
@@ -30,11 +31,13 @@ from pocketkube.cluster.layout import Layout
 from pocketkube.cluster.spec import ClusterSpec, Joined
 
 CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+EVENTS = "/api/v1/namespaces/default/events"
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING_SIGNER = "kubernetes.io/kubelet-serving"
 MAX_SKEW = 120  # seconds between two machines' clocks; certificates and leases tolerate little more
 SIGN_SECONDS = 30.0
+NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME
 RENEW = "make a new one on the control plane: ./pk token create"
 
 
@@ -44,6 +47,7 @@ class Found:
 
     cluster: Joined
     ca: bytes  # PEM
+    date: str = ""  # what the cluster's clock said, as HTTP puts it
 
 
 def discover(server: str, token: str) -> Found:
@@ -56,14 +60,33 @@ def discover(server: str, token: str) -> Found:
     code, answer = reach(server, lambda: api.call("GET", CLUSTER_INFO))
     if code != 200:
         raise ClusterError(f"{server} does not tell how to join it: {answer.get('message')}")
-    check_clock(api.date, dt.datetime.now(dt.UTC))
     data = answer.get("data") or {}
     signature = data.get(f"jws-kubeconfig-{name}")
     if not signature:
-        raise ClusterError(f"the token {name} is unknown to the cluster or has expired: {RENEW}")
+        when = dict(word.partition("=")[::2] for word in data.get("expired-tokens", "").split()).get(name)
+        why = f"expired at {when}" if when else "is unknown to the cluster: mistyped, or deleted"
+        raise ClusterError(f"the token {name} {why}; {RENEW}")
     if not tokens.signed(data.get("kubeconfig", ""), signature, token=token):
         raise ClusterError(f"the token {name} does not match what {server} holds: check its second half, or {RENEW}")
-    return read(data)
+    return replace(read(data), date=api.date)
+
+
+def tell(found: Found, problem: str, *, token: str, name: str) -> None:
+    """Say in the cluster why this machine does not join: an event about the node that it would be. Never raises.
+
+    The cluster's own time is used, and no certificate is refused for its dates: the clock here may be what is wrong."""
+    when = email.utils.parsedate_to_datetime(found.date) if found.date else dt.datetime.now(dt.UTC)
+    stamp = when.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    event = {
+        "apiVersion": "v1", "kind": "Event", "metadata": {"generateName": f"{name}.", "namespace": "default"},
+        "involvedObject": {"kind": "Node", "name": name, "uid": name}, "type": "Warning", "reason": "JoinFailed",
+        "message": problem[:1024], "source": {"component": "pk join", "host": socket.gethostname()},
+        "firstTimestamp": stamp, "lastTimestamp": stamp, "count": 1,
+    }  # fmt: skip
+    context = ssl.create_default_context(cadata=found.ca.decode())
+    context.verify_flags |= NO_CHECK_TIME
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        Api(found.cluster.server, context, token=token).call("POST", EVENTS, json.dumps(event).encode())
 
 
 def read(data: dict[str, str]) -> Found:

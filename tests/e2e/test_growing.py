@@ -103,16 +103,13 @@ def pods(cluster: Cluster) -> list[Obj]:
 
 def test_api_servers_come_and_go_and_no_request_is_lost(growing: Cluster) -> None:
     with asking(growing) as client:
-        for count in ("3", "2", "1"):
+        for count in ("3", "1"):
             growing.pk("up", "--api-servers", count)
             running = [c["id"] for c in growing.status()["components"] if c["name"] == "apiserver"]
             assert running == [f"apiserver-{i}" for i in range(int(count))]
     assert client.done > 50 and client.failed == []
     found = set(growing.kubectl("get", "configmaps", "-o", "name").split())
     assert {f"configmap/{name}" for name in client.written} <= found
-    growing.pk("stop")
-    growing.pk("start")
-    assert growing.kubectl("get", "--raw", "/readyz") == "ok"
 
 
 def test_hosts_come_and_go_and_pods_move(growing: Cluster) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import re
 import shutil
 import socket
@@ -32,11 +33,28 @@ def run(args: argparse.Namespace) -> int:
         raise ClusterError(f"this machine is part of cluster {layout.name!r} already: ./pk leave{layout.flag} first")
     if not args.server.startswith("https://"):
         raise ClusterError(f"{args.server!r} is no control plane's URL: it is https://ADDRESS:PORT")
-    prepare.check_disk(layout.root)
-    prepare.install(prepare.missing(own_engines=False, control_plane=False), yes=args.yes)
     with console.step("Asking the cluster how to join"):
         found = joining.discover(args.server, args.token)
-    spec = _plan(args, found, layout)
+    name = args.node_name or re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
+    try:
+        spec = _join(args, found, layout, name)
+    except ClusterError as error:
+        joining.tell(found, str(error), token=args.token, name=name)
+        raise
+    lifecycle.create(layout, spec)
+    lifecycle.start(layout, spec)
+    console.say(
+        f"Node {name} is Ready. To take it away again: kubectl drain {name} --ignore-daemonsets, then ./pk leave{layout.flag}"
+    )
+    return 0
+
+
+def _join(args: argparse.Namespace, found: joining.Found, layout: Layout, name: str) -> ClusterSpec:
+    """All that may be refused: what this machine is, and what the cluster says to it. Leaves nothing behind if it is."""
+    joining.check_clock(found.date, dt.datetime.now(dt.UTC))
+    prepare.check_disk(layout.root)
+    prepare.install(prepare.missing(own_engines=False, control_plane=False), yes=args.yes)
+    spec = _plan(args, found, layout, name)
     lifecycle.check_ports(spec)
     layout.make()
     node = spec.nodes[0]
@@ -46,16 +64,11 @@ def run(args: argparse.Namespace) -> int:
     except BaseException:
         shutil.rmtree(layout.root)
         raise
-    lifecycle.create(layout, spec)
-    lifecycle.start(layout, spec)
-    console.say(
-        f"Node {node.name} is Ready. To take it away again: kubectl drain {node.name} --ignore-daemonsets, then ./pk leave{layout.flag}"
-    )
-    return 0
+    return spec
 
 
-def _plan(args: argparse.Namespace, found: joining.Found, layout: Layout) -> ClusterSpec:
-    """Decide this node's name and address; raise if the cluster's networks cannot be had here."""
+def _plan(args: argparse.Namespace, found: joining.Found, layout: Layout, name: str) -> ClusterSpec:
+    """Decide this node's address; raise if the cluster's networks cannot be had here."""
     host = socket.getaddrinfo(joining.server_host(found.cluster.server), None, socket.AF_INET)[0][4][0]
     address = args.node_ip or network.primary_address(str(host))
     if not address:
@@ -64,7 +77,6 @@ def _plan(args: argparse.Namespace, found: joining.Found, layout: Layout) -> Clu
     there = prepare.engine_answers()
     if there:
         engine.check_version()
-    name = args.node_name or re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
     return ClusterSpec(
         name=layout.name, slot=0, address=address, nodes=(NodeSpec(name=name, address=address),),
         engine="host" if there else "own", joined=found.cluster,
