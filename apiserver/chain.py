@@ -167,7 +167,6 @@ async def respond(request: Request, response: Response) -> None:
     headers = [
         (b"content-type", response.content_type),
         (b"cache-control", b"no-cache, private"),
-        (b"content-length", b"%d" % len(response.body)),
     ]
     if request.warnings:
         headers += warning_headers(request.warnings)
@@ -175,6 +174,10 @@ async def respond(request: Request, response: Response) -> None:
         headers += response.headers
     if request.answer_headers:
         headers += request.answer_headers
+    at_once = request.scope["extensions"].get("pocketkube.respond")
+    if at_once is not None and at_once(response.status, headers, response.body):
+        return
+    headers.append((b"content-length", b"%d" % len(response.body)))
     await request.send({"type": "http.response.start", "status": response.status, "headers": headers})
     await request.send({"type": "http.response.body", "body": response.body})
 

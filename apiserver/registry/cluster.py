@@ -28,7 +28,7 @@ class RegistryCluster:
 
     def list(self, group: str, plural: str, namespace: str = "") -> Sequence[Obj]:
         cache = self._registry.by_plural(group, plural).cache
-        return [entry.obj for entry in cache.entries(Query(namespace=namespace))]
+        return [entry.obj for entry in cache.entries(Query(namespace=namespace))] if len(cache) else ()
 
     def revision(self, group: str, plural: str) -> int:
         return self._registry.by_plural(group, plural).cache.revision

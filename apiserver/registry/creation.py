@@ -123,7 +123,8 @@ async def finish(
 ) -> Written:
     """What the client sees of a stored object; the cache is offered it too."""
     stored["metadata"]["resourceVersion"] = str(revision)
-    registry.cache.offer(key, revision, stored)
+    data = encoding.splice_revision(value, revision)
+    registry.cache.offer(key, revision, stored, data)
     if resource.converts and (obj := await resource.from_stored(stored)) is not stored:
         return Written(obj, orjson.dumps(obj), created)
-    return Written(stored, encoding.splice_revision(value, revision), created)
+    return Written(stored, data, created)

@@ -65,6 +65,14 @@ class Late(NamedTuple):
     changes: list[Change]
 
 
+class Offer(NamedTuple):
+    """What a local writer knows of its write."""
+
+    key: str
+    obj: Obj
+    data: bytes
+
+
 class WatchCache:
     def __init__(self, store: Store, *, prefix: str = "/registry/", clock: Clock | None = None) -> None:
         self._store = store
@@ -73,7 +81,7 @@ class WatchCache:
         self._position = Position()
         self._resources: dict[str, ResourceCache] = {}
         self._late: dict[str, Late] = {}  # resources that were registered while the stream runs and are not loaded yet
-        self._offers: dict[int, tuple[str, Obj]] = {}  # revision -> what a local writer wrote then
+        self._offers: dict[int, Offer] = {}  # revision -> what a local writer wrote then
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # heap of (revision, order, future)
         self._order = itertools.count()
         self._ready = asyncio.Event()
@@ -148,12 +156,12 @@ class WatchCache:
         if not resource.ready:
             raise StoreUnavailable(f"{resource.prefix} is not loaded")
 
-    def offer(self, key: str, revision: int, obj: Obj) -> None:
-        """Give the parsed object that was just written, so that the stream need not parse it. `obj` belongs to the cache
-        from now on and must carry its new resourceVersion. `key` is the full one."""
+    def offer(self, key: str, revision: int, obj: Obj, data: bytes) -> None:
+        """Give the object that was just written, parsed and as its served bytes, so that neither is made again. `obj` belongs
+        to the cache from now on; both carry the new resourceVersion. `key` is the full one."""
         if revision <= self._position.revision:
             return
-        self._offers[revision] = (key, obj)
+        self._offers[revision] = Offer(key, obj, data)
         if len(self._offers) > OFFERS_KEPT:
             del self._offers[next(iter(self._offers))]
 
@@ -306,9 +314,12 @@ class WatchCache:
         if change.deleted:
             resource.remove(change.key, revision=change.revision)
             return
-        key, obj = self._offers.pop(change.revision, ("", None))
-        stored = Stored(change.key, change.value, change.revision)
-        entry = _entry(resource, stored, obj if key == change.key else None)
+        offer = self._offers.pop(change.revision, None)
+        entry: Entry | None
+        if offer is not None and offer.key == change.key:
+            entry = resource.offered(change.key, offer.data, offer.obj, revision=change.revision)
+        else:
+            entry = _entry(resource, Stored(change.key, change.value, change.revision))
         if entry is not None:
             resource.put(entry)
 
@@ -345,9 +356,9 @@ class WatchCache:
                 resource.bookmark()
 
 
-def _entry(resource: ResourceCache, stored: Stored, obj: Obj | None = None) -> Entry | None:
+def _entry(resource: ResourceCache, stored: Stored) -> Entry | None:
     try:
-        return resource.entry(stored.key, stored.value, revision=stored.revision, obj=obj)
+        return resource.entry(stored.key, stored.value, revision=stored.revision)
     except (ValueError, KeyError, TypeError, AttributeError) as failure:
         log.error("the stored value of %s cannot be read and is left out: %s", stored.key, failure)
         return None

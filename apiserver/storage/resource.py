@@ -148,23 +148,26 @@ class ResourceCache:
 
     # What follows is called by the WatchCache alone.
 
-    def entry(self, key: str, value: bytes, *, revision: int, obj: Obj | None = None) -> Entry:
-        """An entry of a full key and a stored value; `obj`: its parsed form, resourceVersion included, if it is at hand.
-
-        Raises ValueError where the value is no object."""
+    def entry(self, key: str, value: bytes, *, revision: int) -> Entry:
+        """An entry of a full key and a stored value. Raises ValueError where the value is no object."""
         data = encoding.splice_revision(value, revision)
-        parsed: Obj = orjson.loads(data) if obj is None else obj
-        entry = Entry(
+        return self._made(key, data, orjson.loads(data), revision)
+
+    def offered(self, key: str, data: bytes, obj: Obj, *, revision: int) -> Entry:
+        """The same of served bytes and the parsed object, which the entry keeps."""
+        entry = self._made(key, data, obj, revision)
+        entry.keep(obj)
+        return entry
+
+    def _made(self, key: str, data: bytes, obj: Obj, revision: int) -> Entry:
+        return Entry(
             key[len(self.prefix) :],
             data,
             revision=revision,
-            labels=parsed["metadata"].get("labels") or NO_LABELS,
-            fields=self._values(key, parsed),
+            labels=obj["metadata"].get("labels") or NO_LABELS,
+            fields=self._values(key, obj),
             pinned=self._pinned,
         )
-        if obj is not None:
-            entry.keep(obj)
-        return entry
 
     def _values(self, key: str, obj: Obj) -> tuple[str, ...]:
         try:

@@ -146,6 +146,25 @@ class Exchange:
         else:
             raise RuntimeError("the response is complete already")
 
+    def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """A whole response in one write; False, and nothing done, where `send` has to look closer. `headers` have names in
+        lower case and say nothing of length and connection."""
+        if self.started or self.gone or len(body) > PIECE or self.protocol.flow.write_paused or self.method == "HEAD":
+            return False
+        lines = [STATUS_LINE[status], _date_line(), b"content-length: %d\r\n" % len(body)]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        head = b"".join(lines)
+        if status in _BODILESS or head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+            return False
+        self.started = self.complete = True
+        self.expect_continue = False
+        self.protocol.transport.write(b"%b\r\n%b" % (head, body))
+        self.wake()
+        self.protocol.exchange_complete(self)
+        return True
+
     def _start(self, status: int, headers: Any) -> None:
         self.started = True
         self.expect_continue = False

@@ -53,6 +53,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.extensions: dict[str, Any] = {
             "pocketkube.tls": {"peer_certificate": tls.getpeercert(binary_form=True) if tls is not None else None},
             "pocketkube.disconnect": self.on_disconnect,
+            "pocketkube.respond": self.respond,
             "pocketkube.cut_off": self.cut_off,
         }
         probe_when_idle(transport.get_extra_info("socket"))
@@ -178,6 +179,10 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         task = self.loop.create_task(exchange.run(self.app))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """The response to the current request at once, without ASGI's messages; False where it must be sent with them."""
+        return self.exchange is not None and self.exchange.respond(status, headers, body)
 
     def exchange_complete(self, exchange: Exchange) -> None:
         """The response has been written: close, or go on with the next request."""

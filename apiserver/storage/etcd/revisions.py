@@ -19,23 +19,30 @@ class Revisions:
 
     def __init__(self, fetch: Callable[[], Awaitable[int]]) -> None:
         self._fetch = fetch
-        self._next: asyncio.Future[int] | None = None  # for those who wait for the request after the running one
+        self._waiting: list[asyncio.Future[int]] = []  # for the request after the running one
         self._running = False
 
-    async def current(self) -> int:
-        if self._next is None:
-            self._next = asyncio.get_running_loop().create_future()
-            if not self._running:
-                self._running = True
-                tasks.spawn("store revision", self._run())
-        return await asyncio.shield(self._next)
+    def current(self) -> asyncio.Future[int]:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        if not self._running:
+            self._running = True
+            tasks.spawn("store revision", self._run())
+        return future
 
     async def _run(self) -> None:
-        while (waiting := self._next) is not None:
-            self._next = None
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            revision, failure = 0, None
             try:
-                waiting.set_result(await self._fetch())
-            except Exception as failure:
-                waiting.set_exception(failure)
-                waiting.exception()  # read here once: every waiter may have left
+                revision = await self._fetch()
+            except Exception as fault:
+                failure = fault
+            for future in waiting:
+                if future.done():  # who asked has left
+                    continue
+                if failure is None:
+                    future.set_result(revision)
+                else:
+                    future.set_exception(failure)
         self._running = False

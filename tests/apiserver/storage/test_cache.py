@@ -285,7 +285,7 @@ async def test_a_local_writer_saves_the_stream_the_parsing() -> None:
         obj: dict[str, Any] = orjson.loads(pod_bytes("a", app="web"))
         revision = await store.create(PODS + "default/a", pod_bytes("a", app="web"))
         obj["metadata"]["resourceVersion"] = str(revision)
-        cache.offer(PODS + "default/a", revision, obj)
+        cache.offer(PODS + "default/a", revision, obj, orjson.dumps(obj))
         await cache.wait_fresh()
         entry = pods.get("default", "a")
         assert entry is not None and entry.obj is obj and entry.labels == {"app": "web"}

@@ -304,11 +304,11 @@ async def test_revision_requests_are_shared_by_those_who_asked_before_they_start
         return number
 
     revisions = Revisions(fetch)
-    first = asyncio.create_task(revisions.current())
+    first = asyncio.ensure_future(revisions.current())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert started == 1
-    rest = [asyncio.create_task(revisions.current()) for _ in range(20)]
+    rest = [asyncio.ensure_future(revisions.current()) for _ in range(20)]
     await asyncio.sleep(0)
     go.set()
     assert await first == 1

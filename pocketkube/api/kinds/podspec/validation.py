@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from pocketkube.api.kinds import checks
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.podspec import containers, requirements, scheduling, security, volumes
@@ -15,6 +17,10 @@ Obj = dict[str, Any]
 _RESTART = ["Always", "OnFailure", "Never"]
 _DNS = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
 _MAX_INT32 = 2**31 - 1
+
+_SOUND_KEPT = 1024
+_SOUND_BYTES = 8192  # of one spec; larger ones are checked each time
+_sound: set[bytes] = set()
 
 
 def template(found: Mapping[str, Any], path: str) -> Errors:
@@ -47,7 +53,19 @@ def replicated_template(found: Mapping[str, Any], path: str, selector: selectors
 
 
 def pod_spec(spec: Mapping[str, Any], path: str, *, is_pod: bool) -> Errors:
-    """`is_pod`: it is a Pod's own, not a template's."""
+    """`is_pod`: it is a Pod's own, not a template's. The pods of one template are alike: what was sound is known again."""
+    shown = orjson.dumps((is_pod, spec))
+    if shown in _sound:
+        return []
+    wrong = _faults(spec, path, is_pod=is_pod)
+    if not wrong and len(shown) <= _SOUND_BYTES:
+        if len(_sound) >= _SOUND_KEPT:
+            _sound.clear()
+        _sound.add(shown)
+    return wrong
+
+
+def _faults(spec: Mapping[str, Any], path: str, *, is_pod: bool) -> Errors:
     get = spec.get
     wrong: Errors = []
     grace = get("terminationGracePeriodSeconds")
