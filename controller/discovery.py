@@ -53,8 +53,9 @@ def parse(groups: Iterable[Obj]) -> Discovery:
     for group in groups:
         name = (group.get("metadata") or {}).get("name", "")
         for version in group.get("versions") or ():
-            if version.get("freshness") == "Stale":
+            if version.get("freshness") == "Stale":  # what it has told before may not be asked for now
                 failed.append(f"{name}/{version['version']}")
+                continue
             for found in version.get("resources") or ():
                 kind = found.get("responseKind") or {}
                 resource = Resource(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from kubelet.runtime.interface import RuntimeFailure
@@ -94,6 +94,19 @@ async def over_channels(socket: WebSocket, ports: list[int], connect: Connect) -
             await socket.send(bytes([2 * index + 1]) + f"error forwarding port {port} to pod: {e}".encode())
             continue
         readers.add(tasks.spawn("forwarded port", _pump(reader, socket, 2 * index)))
+    taking = asyncio.create_task(_take(socket, writers), name="forwarded ports")
+    try:
+        # over when the client leaves, or when all that it asked for has ended
+        ended = asyncio.gather(*readers) if readers else asyncio.Future[list[None]]()
+        await asyncio.wait({taking, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await tasks.cancel(taking, *readers)
+        for writer in writers.values():
+            writer.close()
+        await socket.close()
+
+
+async def _take(socket: WebSocket, writers: Mapping[int, asyncio.StreamWriter]) -> None:
     try:
         async for message in socket.messages():
             writer = writers.get(message[0]) if message else None
@@ -102,11 +115,6 @@ async def over_channels(socket: WebSocket, ports: list[int], connect: Connect) -
                 await writer.drain()
     except OSError as e:
         log.debug("forwarded port lost: %s", e)
-    finally:
-        await tasks.cancel(*readers)
-        for writer in writers.values():
-            writer.close()
-        await socket.close()
 
 
 async def _pump(reader: asyncio.StreamReader, socket: WebSocket, channel: int) -> None:

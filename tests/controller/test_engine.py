@@ -268,7 +268,7 @@ def test_aggregated_discovery() -> None:
     groups: list[Obj] = [
         {"metadata": {}, "versions": [version("v1", "pods")]},
         {"metadata": {"name": "x.io"}, "versions": [version("v2", "things"), version("v1", "things", "olds")]},
-        {"metadata": {"name": "gone.io"}, "versions": [version("v1", freshness="Stale")]},
+        {"metadata": {"name": "gone.io"}, "versions": [version("v1", "ghosts", freshness="Stale")]},
     ]
     found = discovery.parse(groups)
     assert [(s.resource.group, s.resource.version, s.resource.plural) for s in found.served] == [
