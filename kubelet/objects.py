@@ -55,8 +55,13 @@ class Objects:
         task = self._gets.get(key)
         if task is None:
             task = self._gets[key] = asyncio.create_task(self._get(RESOURCES[key[0]], key))
-            task.add_done_callback(lambda _: self._gets.pop(key, None))
+            task.add_done_callback(lambda done: self._got(key, done))
         return await asyncio.shield(task)
+
+    def _got(self, key: Key, task: asyncio.Task[Obj | None]) -> None:
+        del self._gets[key]
+        if not task.cancelled():
+            task.exception()  # seen, also where each pod that waited for it has gone meanwhile
 
     async def lookup(self, kind: str, namespace: str, name: str) -> Obj | None:
         """Any object once, unwatched."""
