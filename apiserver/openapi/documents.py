@@ -12,7 +12,7 @@ from apiserver.openapi import operations
 from apiserver.openapi.operations import Operation
 from apiserver.registry.registry import Registry
 from pocketkube.api.kinds.kind import Kind
-from pocketkube.api.schema import definitions
+from pocketkube.api.schema import definitions, openapi
 from pocketkube.api.schema.openapi import components_v3, definitions_v2
 
 Obj = dict[str, Any]
@@ -112,26 +112,28 @@ def _names(kinds: Iterable[Kind]) -> list[str]:
 def _custom(kind: Kind, schema: Obj, prefix: str) -> dict[str, Obj]:
     """The definitions of a custom kind and of its list."""
     gvk = [{"group": kind.group, "version": kind.version, "kind": kind.kind}]
-    properties = dict(schema.get("properties") or {})
-    text = {"type": "string"}
-    properties["apiVersion"] = properties.get("apiVersion") or text
-    properties["kind"] = properties.get("kind") or text
-    properties["metadata"] = _reference(_META + "ObjectMeta", prefix)
+    standard = openapi.identity(prefix)
     listing = {
+        "description": f"{kind.list_kind} is a list of {kind.kind}",
         "type": "object",
         "required": ["items"],
         "properties": {
-            "apiVersion": text,
-            "kind": text,
-            "items": {"type": "array", "items": _reference(operations.definition(kind), prefix)},
+            "apiVersion": standard["apiVersion"],
+            "kind": standard["kind"],
+            "items": {
+                "description": f"List of {kind.plural}.",
+                "type": "array",
+                "items": _reference(operations.definition(kind), prefix),
+            },
             "metadata": _reference(_META + "ListMeta", prefix),
         },
-        "x-kubernetes-group-version-kind": [{**gvk[0], "kind": kind.list_kind or kind.kind + "List"}],
+        "x-kubernetes-group-version-kind": [{**gvk[0], "kind": kind.list_kind}],
     }
-    shown = {**schema, "x-kubernetes-group-version-kind": gvk}
-    if schema.get("type", "object") == "object" and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        shown["properties"] = properties
-        shown["type"] = "object"
+    if prefix == openapi.V2 and schema.get("x-kubernetes-preserve-unknown-fields"):
+        shown: Obj = {"type": "object"}  # anything more would tell v2 clients that the rest is not allowed
+    else:
+        shown = {**schema, "type": "object", "properties": {**(schema.get("properties") or {}), **standard}}
+    shown["x-kubernetes-group-version-kind"] = gvk
     return {operations.definition(kind): shown, operations.list_definition(kind): listing}
 
 

@@ -72,7 +72,7 @@ async def define(client: Client, sent: Any) -> None:
 
 
 async def test_established_comes_as_a_later_event(client: Client) -> None:
-    """behaviour 24"""
+    """line 24"""
     made = await client.ok("POST", CRDS, crd())
     assert not [c for c in made.get("status", {}).get("conditions", ()) if c["type"] == "Established"]
     async with client.watch(f"{CRDS}?watch=1&resourceVersion={made['metadata']['resourceVersion']}") as stream:
@@ -135,7 +135,7 @@ async def test_versions_and_columns(client: Client) -> None:
 
 
 async def test_defaults_apply_on_read(client: Client) -> None:
-    """behaviour 25"""
+    """line 25"""
     await define(client, crd())
     await client.ok("POST", WIDGETS, widget())
     definition = await client.ok("GET", f"{CRDS}/widgets.example.com")

@@ -52,12 +52,24 @@ class MutatingAdmissionWebhook(Plugin):
         changed = await patched(request, kind, answer, hook.name)
         if changed == request.obj:
             return False
+        _prune(request, changed, hook.name)
         request.obj.clear()
         request.obj.update(changed)
         if request.kind.default is not None and not request.subresource:
             request.kind.default(request.obj)
         request.changed_outside = True
         return True
+
+
+def _prune(request: AdmissionRequest, changed: Obj, hook: str) -> None:
+    """Drop, in place, what a hook added and nobody knows. Raises InternalError for values of the wrong type."""
+    if request.subresource not in ("", "status"):
+        return
+    try:
+        request.kind.schema.decode(changed, mode="Ignore")
+    except errors.BadRequest as failure:
+        words = f'the patch of webhook "{hook}" leaves no valid object: {failure.message}'
+        raise errors.InternalError(f"Internal error occurred: {words}") from failure
 
 
 async def patched(request: AdmissionRequest, kind: Kind, answer: Answer, hook: str) -> Obj:

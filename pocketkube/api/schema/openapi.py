@@ -87,6 +87,20 @@ def v3(raw: Obj, *, custom: bool = False) -> Obj:
     return _trimmed(raw) if custom else _render(raw, V3)
 
 
+def identity(prefix: str) -> Obj:
+    """The properties that whole objects have: apiVersion, kind and metadata."""
+    known = definitions.raw("io.k8s.api.core.v1.ConfigMap")["properties"]
+    return {name: _property(name, known[name], prefix) for name in ("apiVersion", "kind", "metadata")}
+
+
+def _embedded(out: Obj, prefix: str) -> Obj:
+    """Objects inside an object say what they are."""
+    out["properties"] = {**(out.get("properties") or {}), **identity(prefix)}
+    required = list(out.get("required") or ())
+    out["required"] = required + [name for name in ("kind", "apiVersion") if name not in required]
+    return out
+
+
 def _render(raw: Obj, prefix: str) -> Obj:
     out: Obj = {}
     for key, value in raw.items():
@@ -130,7 +144,7 @@ def _trimmed(raw: Obj) -> Obj:
             out[key] = [_trimmed(part) for part in value]
         elif not (key in _FALSE_EXTENSIONS and value is False):
             out[key] = value
-    return out
+    return _embedded(out, V3) if raw.get("x-kubernetes-embedded-resource") else out
 
 
 _NOT_IN_V2 = frozenset({"allOf", "anyOf", "oneOf", "not", "nullable", "default"})
@@ -140,14 +154,13 @@ def _published(raw: Obj) -> Obj:
     """A CRD's schema for v2 clients, which validate: what v2 cannot say is left open rather than said wrongly."""
     kept = {k: v for k, v in raw.items() if k not in _NOT_IN_V2 and not (k in _FALSE_EXTENSIONS and v is False)}
     if raw.get("x-kubernetes-preserve-unknown-fields"):
-        return {
-            k: v
-            for k, v in kept.items()
-            if k in ("description", "x-kubernetes-preserve-unknown-fields") or k[:2] == "x-"
-        }
+        return {k: v for k, v in kept.items() if k not in ("type", "items", "properties", "required")}
     if raw.get("nullable"):
-        for key in ("type", "items", "properties", "additionalProperties"):
+        for key in ("type", "items", "properties"):
             kept.pop(key, None)
+    nullable = {name for name, prop in (raw.get("properties") or {}).items() if prop.get("nullable")}
+    if nullable and kept.get("required"):  # v2 cannot say that they may be null
+        kept["required"] = [name for name in kept["required"] if name not in nullable]
     if raw.get("x-kubernetes-int-or-string"):
         kept.pop("type", None)
     if type(kept.get("properties")) is dict:
@@ -155,4 +168,4 @@ def _published(raw: Obj) -> Obj:
     for key in ("items", "additionalProperties"):
         if type(kept.get(key)) is dict:
             kept[key] = _published(kept[key])
-    return kept
+    return _embedded(kept, V2) if raw.get("x-kubernetes-embedded-resource") else kept

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pocketkube.api.kinds import columns, workload
-from pocketkube.api.kinds.apiextensions.customresourcedefinition import validation
+from pocketkube.api.kinds.apiextensions.customresourcedefinition import form, validation
 from pocketkube.api.kinds.kind import STATUS, Kind
 from pocketkube.api.schema import Schema
 
@@ -17,6 +17,7 @@ _COLUMNS = (columns.NAME, columns.text("Created At", "When it was created."))
 
 def _default(obj: Obj) -> None:
     spec = workload.spec_of(obj)
+    form.canonical(spec)
     named = spec.setdefault("names", {})
     kind = named.get("kind") or ""
     if kind and not named.get("singular"):
