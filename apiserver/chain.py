@@ -17,7 +17,7 @@ from apiserver.authz.denial import forbidden
 from apiserver.flowcontrol import Turns
 from apiserver.flowcontrol.layer import limit_in_flight, take_turn
 from apiserver.handlers import aggregated
-from apiserver.interfaces import Undecided
+from apiserver.interfaces import PlainFailure, Undecided
 from apiserver.request import Receive, Request, Response, Scope, Send, status_response
 from apiserver.routing import dispatch
 from apiserver.storage.interface import StoreUnavailable
@@ -52,6 +52,8 @@ async def answer_errors(api: Api, following: Next, request: Request) -> Response
         return await following(request)
     except errors.StatusError as error:
         return status_response(error)
+    except PlainFailure as failure:
+        return _plain(request, str(failure))
     except StoreUnavailable as error:
         log.warning("%s %s: the store does not answer: %s", request.method, request.path, error)
         details = {"retryAfterSeconds": 1}
@@ -61,6 +63,14 @@ async def answer_errors(api: Api, following: Next, request: Request) -> Response
         return status_response(
             errors.InternalError("Internal error occurred: the request failed, see the server's log")
         )
+
+
+def _plain(request: Request, why: str) -> Response:
+    query = request.scope["query_string"].decode("latin-1")
+    uri = f"{request.path}?{query}" if query else request.path
+    body = f'Internal Server Error: "{uri}": {why}\n'.encode()
+    nosniff = [(b"x-content-type-options", b"nosniff")]
+    return Response(body, status=500, content_type=b"text/plain; charset=utf-8", headers=nosniff)
 
 
 async def find_request_info(api: Api, following: Next, request: Request) -> Response | None:
@@ -107,7 +117,7 @@ async def authorize(api: Api, following: Next, request: Request) -> Response | N
         request.annotations["authorization.k8s.io/reason"] = decision.reason
     if not decision.allowed:
         if decision.error and not decision.denied:
-            raise errors.InternalError(f'Internal Server Error: "{request.path}": {decision.error}')
+            raise PlainFailure(decision.error)
         raise forbidden(request.user, request.info, decision.reason)
     return await following(request)
 

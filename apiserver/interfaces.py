@@ -57,6 +57,10 @@ class Undecided(Exception):
         self.ask = ask
 
 
+class PlainFailure(Exception):
+    """What upstream answers as 500 in plain text, no Status; the text says what went wrong."""
+
+
 class Authenticator(Protocol):
     async def authenticate(
         self, headers: Sequence[tuple[bytes, bytes]], peer_certificate: bytes | None, path: str = ""

@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apiserver.authn.requestheader import prefixed, values
-from apiserver.interfaces import Authorizer, RequestInfo, User
-from pocketkube.api.meta import errors
+from apiserver.interfaces import Authorizer, PlainFailure, RequestInfo, User
 
 Headers = Sequence[tuple[bytes, bytes]]
 _GROUP = "authentication.k8s.io"
 
 
 def impersonate(user: User, headers: Headers, authorizer: Authorizer) -> User:
-    """The subject to act as. Raises errors.BadRequest for headers without a user and errors.Forbidden without the right."""
+    """The subject to act as. Raises PlainFailure for headers without a user and errors.Forbidden without the right."""
     names = values(headers, b"impersonate-user")
     groups = values(headers, b"impersonate-group")
     uids = values(headers, b"impersonate-uid")
     extra = prefixed(headers, b"impersonate-extra-")
-    if not names or not names[0]:
-        raise errors.BadRequest("requested to impersonate groups, a uid or extra values without impersonating a user")
-    name, uid = names[0], uids[0] if uids else ""
+    name, uid = (given[0] if given else "" for given in (names, uids))
+    if not name:
+        if groups or uid or extra:
+            raise PlainFailure(f"requested [{_listed(groups, extra, uid)}] without impersonating a user")
+        return user
     _require(user, authorizer, _requests(name, uid, groups, extra))
     return User(name, uid, _all_groups(name, groups), extra, user)
+
+
+def _listed(groups: list[str], extra: dict[str, tuple[str, ...]], uid: str) -> str:
+    """The references, as upstream prints them: kind, namespace, name, uid, apiVersion, resourceVersion, fieldPath."""
+    found = [f"{{Group  {group}    }}" for group in groups]
+    found += [f"{{UserExtra  {v}  {_GROUP}/v1  {key}}}" for key, values in extra.items() for v in values]
+    return " ".join([*found, f"{{UID  {uid}  {_GROUP}/v1  }}"] if uid else found)
 
 
 def _requests(name: str, uid: str, groups: list[str], extra: dict[str, tuple[str, ...]]) -> list[RequestInfo]:

@@ -71,7 +71,7 @@ def _confirm(user: User, held: Sequence[Obj], wanted: Iterable[Obj], *, plural: 
     if not missing:
         return
     groups = " ".join(f'"{g}"' for g in user.groups)
-    listed = "\n".join(_compact(rule) for rule in _merged(missing))
+    listed = "\n".join(sorted({_compact(rule) for rule in _merged(missing)}))
     why = (
         f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:\n{listed}'
     )

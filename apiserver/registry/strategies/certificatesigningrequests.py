@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from apiserver.registry import narrowing
 from apiserver.registry.strategy import Strategy
+from pocketkube.api.kinds.certificates.certificatesigningrequest import prepare_approval, validate_approval
+from pocketkube.api.meta.field import FieldError
 
 if TYPE_CHECKING:
     from apiserver.registry.writer import Writer
@@ -22,6 +24,10 @@ class CertificateSigningRequests(Strategy):
             return
         narrowing.only_status(new, old)
         new["status"] = {**(old.get("status") or {}), "conditions": (new.get("status") or {}).get("conditions") or []}
+        prepare_approval(new, old)
+
+    def validate(self, subresource: str, new: Obj, old: Obj) -> list[FieldError]:
+        return validate_approval(new, old) if subresource == "approval" else []
 
     async def creating(self, writer: Writer, obj: Obj) -> None:
         """Who asks is what the server saw, never what the request says."""

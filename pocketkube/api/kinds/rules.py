@@ -73,11 +73,12 @@ def binding(obj: Obj, *, kinds: list[str]) -> Errors:
         wrong.append(field.required("roleRef.name"))
     wrong += checks.named("roleRef.name", name, names.is_path_segment)
     for at, subject in enumerate(obj.get("subjects") or ()):
-        wrong += _subject(subject, f"subjects[{at}]")
+        wrong += _subject(subject, f"subjects[{at}]", namespaced="Role" in kinds)
     return wrong
 
 
-def _subject(subject: Obj, path: str) -> Errors:
+def _subject(subject: Obj, path: str, *, namespaced: bool) -> Errors:
+    """In a RoleBinding an account without a namespace is of the binding's own."""
     kind, name, group = subject.get("kind", ""), subject.get("name", ""), subject.get("apiGroup", "")
     wrong: Errors = [] if name else [field.required(f"{path}.name")]
     if kind == "ServiceAccount":
@@ -85,7 +86,7 @@ def _subject(subject: Obj, path: str) -> Errors:
             wrong += [field.invalid(f"{path}.name", name, why) for why in checks.dns_subdomain(name)]
         if group:
             wrong.append(field.not_supported(f"{path}.apiGroup", group, [""]))
-        if not subject.get("namespace"):
+        if not namespaced and not subject.get("namespace"):
             wrong.append(field.required(f"{path}.namespace"))
     elif kind in ("User", "Group"):
         if group != GROUP:

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from apiserver import authn, authz
 from apiserver.authn import csr, discovery, reviews
 from apiserver.authn.tokens import TokenIssuer
-from apiserver.interfaces import User
+from apiserver.interfaces import PlainFailure, User
 from apiserver.memory_cluster import MemoryCluster
 from pocketkube.api.meta import errors
 
@@ -235,10 +235,34 @@ async def test_impersonation_refused(cluster: MemoryCluster, given: dict[str, st
     assert refused.value.message == words
 
 
-async def test_impersonation_without_user(cluster: MemoryCluster) -> None:
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param(
+            {"impersonate_group": "dev"}, "requested [{Group  dev    }] without impersonating a user", id="group"
+        ),
+        pytest.param(
+            {"impersonate_uid": "7"},
+            "requested [{UID  7  authentication.k8s.io/v1  }] without impersonating a user",
+            id="uid",
+        ),
+        pytest.param(
+            {"impersonate_extra_x": "1"},
+            "requested [{UserExtra  1  authentication.k8s.io/v1  x}] without impersonating a user",
+            id="extra",
+        ),
+    ],
+)
+async def test_impersonation_without_user(cluster: MemoryCluster, given: dict[str, str], words: str) -> None:
     chain = build(cluster, authorizer=authorizer(cluster))
-    with pytest.raises(errors.BadRequest):
-        await chain.authenticate(headers(impersonate_group="dev"), ANN)
+    with pytest.raises(PlainFailure) as failed:
+        await chain.authenticate(headers(**given), ANN)
+    assert str(failed.value) == words
+
+
+async def test_impersonating_nobody_is_not_impersonating(cluster: MemoryCluster) -> None:
+    chain = build(cluster, authorizer=authorizer(cluster))
+    assert (await chain.authenticate(headers(impersonate_user=""), ANN)).name == "ann"
 
 
 def test_discovery_documents(key: bytes) -> None:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pocketkube.api.kinds import columns
+from pocketkube.api.kinds.certificates import _outcome as outcome
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind, Subresource
-from pocketkube.api.meta import field, times
+from pocketkube.api.meta import field, names, times
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -44,17 +45,19 @@ def _prepare_update(obj: Obj, old: Obj) -> None:
 
 def _prepare_status(obj: Obj, old: Obj) -> None:
     """Approvals and denials go by /approval only."""
-    status, before = obj.get("status") or {}, old.get("status") or {}
-    settled = [c for c in before.get("conditions") or () if c.get("type") in ("Approved", "Denied")]
-    others = [c for c in status.get("conditions") or () if c.get("type") not in ("Approved", "Denied")]
-    if settled or others:
-        obj["status"] = {**status, "conditions": settled + others}
+    outcome.keep_decisions(obj, old)
+    outcome.stamp(obj, old, times.now_rfc3339())
+
+
+def prepare_approval(obj: Obj, old: Obj) -> None:
+    outcome.stamp(obj, old, times.now_rfc3339())
 
 
 def _validate(obj: Obj) -> Errors:
     spec = obj["spec"]
     usages = spec.get("usages") or []
-    wrong: Errors = [] if usages else [field.required("spec.usages", "usages must be provided")]
+    wrong = _request(spec.get("request") or "")
+    wrong += [] if usages else [field.required("spec.usages", "usages must be provided")]
     wrong += [field.not_supported(f"spec.usages[{at}]", u, _USAGES) for at, u in enumerate(usages) if u not in _USAGES]
     wrong += [field.duplicate(f"spec.usages[{at}]", u) for at, u in enumerate(usages) if u in usages[:at]]
     wrong += signer_name(spec.get("signerName", ""), "spec.signerName")
@@ -65,7 +68,7 @@ def _validate(obj: Obj) -> Errors:
     if seconds is not None and seconds < _SHORTEST:
         why = "may not specify a duration less than 600 seconds (10 minutes)"
         wrong.append(field.invalid("spec.expirationSeconds", seconds, why))
-    return wrong + _request(spec.get("request") or "")
+    return wrong
 
 
 def _request(text: str) -> Errors:
@@ -84,14 +87,19 @@ def _request(text: str) -> Errors:
 def signer_name(name: str, path: str) -> Errors:
     """`example.com/some/path`."""
     if not name:
-        return [field.required(path)]
+        return [field.required(path, "signerName must be provided")]
     domain, slash, rest = name.partition("/")
     if not slash or "/" in rest:
         why = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
         return [field.invalid(path, name, why)]
+    wrong = [
+        field.invalid(path, domain, f'validating label "{label}": {why}')
+        for label in domain.split(".")
+        for why in names.is_dns_label(label)
+    ]
     if "." not in domain:
-        return [field.invalid(path, domain, "should be a domain with at least two segments separated by dots")]
-    return [] if rest else [field.invalid(path, rest, "validating label: must be non-empty")]
+        wrong.append(field.invalid(path, domain, "should be a domain with at least two segments separated by dots"))
+    return wrong if rest else [*wrong, field.invalid(path, rest, "validating label: must be non-empty")]
 
 
 def _validate_update(obj: Obj, old: Obj) -> Errors:
@@ -99,20 +107,11 @@ def _validate_update(obj: Obj, old: Obj) -> Errors:
 
 
 def validate_approval(obj: Obj, old: Obj) -> Errors:
-    """On /approval and /status: never both approved and denied, and no decision taken back."""
-    found = {c.get("type") for c in (obj.get("status") or {}).get("conditions") or ()}
-    before = {c.get("type") for c in (old.get("status") or {}).get("conditions") or ()}
-    path = "status.conditions"
-    wrong: Errors = []
-    if {"Approved", "Denied"} <= found:
-        wrong.append(field.invalid(path, "Denied", "Approved and Denied conditions are mutually exclusive"))
-    for kind in ("Approved", "Denied", "Failed"):
-        if kind in before and kind not in found:
-            wrong.append(field.forbidden(path, f'updates may not remove a condition of type "{kind}"'))
-    certificate = (old.get("status") or {}).get("certificate")
-    if certificate and (obj.get("status") or {}).get("certificate") != certificate:
-        wrong.append(field.forbidden("status.certificate", "updates may not change certificate contents once set"))
-    return wrong
+    return outcome.validate(obj, old, decides=True)
+
+
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    return outcome.validate(obj, old, decides=False)
 
 
 def _condition(obj: Obj) -> str:
@@ -159,5 +158,5 @@ KIND = Kind(
     prepare_status=_prepare_status,
     validate=_validate,
     validate_update=_validate_update,
-    validate_status=validate_approval,
+    validate_status=_validate_status,
 )

@@ -295,7 +295,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
         'rules[0].nonResourceURLs: Invalid value: ["/x"]: namespaced rules cannot apply to non-resource URLs',
     ),
     ("rolebinding", "roleRef/kind", "Thing", 'roleRef.kind: Unsupported value: "Thing": supported values: "Role", "ClusterRole"'),
-    ("rolebinding", "subjects", [{"kind": "ServiceAccount", "name": "a"}], "subjects[0].namespace: Required value"),
+    ("rolebinding", "subjects", [{"kind": "ServiceAccount", "namespace": "b"}], "subjects[0].name: Required value"),
     ("ingress", "spec/rules", [], "either `defaultBackend` or `rules` must be specified"),
     ("ingress", "spec/rules/0/host", "10.0.0.1", 'spec.rules[0].host: Invalid value: "10.0.0.1": must be a DNS name, not an IP address'),
     ("ingress", "spec/rules/0/http/paths/0/pathType", None, "spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified"),
