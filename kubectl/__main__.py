@@ -107,7 +107,9 @@ def _main(leading: Parser, words: list[str]) -> int:
         raise CommandError(f'unknown command "{rest[0]}" for "kubectl"')
     name, command = found
     inner, tail = _split_tail(rest[1:])
-    args = build_parser(name, command).parse_args(inner)
+    parser = build_parser(name, command)
+    # names may come after flags, as in `get configmap -n kube-public cluster-info`; a parser with subcommands cannot have that
+    args = parser.parse_args(inner) if command.subcommands else parser.parse_intermixed_args(inner)
     values = {**DEFAULTS, **vars(before[0]), **vars(args), "tail": tail}
     chosen: Command = values.pop("chosen", command)
     return asyncio.run(_run(chosen, argparse.Namespace(**values)))

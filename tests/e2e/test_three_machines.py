@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.conftest import ROOT, until
 from tests.e2e.machines import Bridge, Machine
+from tests.e2e.refusals import fails_to_join, refuse
 
 BLOCK = re.compile(r"^```sh ([a-z ]+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -45,13 +46,14 @@ def test_the_page(machines: dict[str, Machine]) -> None:
             assert words[0] == "./pk", line
             for name in where:
                 if name == "third" and words[1] == "join":
-                    said = _fails(machines[name], *words[1:], "--node-name", "second")
-                    assert "has a node 'second' already" in said
+                    assert "has a node 'second' already" in fails_to_join(
+                        machines[name], *words[2:], "--node-name", "second"
+                    )
                 out = machines[name].pk(*words[1:])
                 if words[1:3] == ["token", "create"]:
                     values["TOKEN"] = out.split()[-1]
                     values["ADDRESS"] = first.address
-                    _refusals(machines["second"], f"https://{first.address}:6443", values["TOKEN"])
+                    refuse(first, machines["second"], f"https://{first.address}:6443", values["TOKEN"])
                 if words[1:4] == ["kubectl", "get", "nodes"]:
                     assert [row.split()[:2] for row in out.splitlines()[1:]] == [
                         ["second", "Ready"],
@@ -65,26 +67,6 @@ def test_the_page(machines: dict[str, Machine]) -> None:
         for machine in machines.values():
             if (machine.home / "default").exists():
                 machine.pk("down")
-
-
-def _fails(machine: Machine, *words: str) -> str:
-    said = [line for line in machine.pk_fails(*words).splitlines() if line.startswith("pk join: ")]
-    assert len(said) == 1, said
-    return said[0]
-
-
-def _refusals(machine: Machine, server: str, token: str) -> None:
-    """One line each, and nothing is left on the machine."""
-    wrong = token[:-1] + ("a" if token[-1] != "a" else "b")
-    assert "does not match" in _fails(machine, "join", server, "--token", wrong)
-    assert "unknown to the cluster or has expired" in _fails(
-        machine, "join", server, "--token", "abcdef.0123456789abcdef"
-    )
-    assert "does not answer" in _fails(machine, "join", server.replace("6443", "6999"), "--token", token)
-    machine.run("ip", "addr", "add", "10.244.7.1/24", "dev", "lo")
-    assert "overlaps 10.244.7.1/24" in _fails(machine, "join", server, "--token", token)
-    machine.run("ip", "addr", "del", "10.244.7.1/24", "dev", "lo")
-    assert not machine.home.exists() or not list(machine.home.iterdir())
 
 
 def _reach(machines: dict[str, Machine]) -> None:

@@ -106,6 +106,9 @@ def test_a_refusal_reads_as_upstream() -> None:
         pytest.param(["fly"], 'error: unknown command "fly" for "kubectl"', id="verb"),
         pytest.param(["--kubeconfig", "/nowhere/x", "get", "pods"], "/nowhere/x", id="kubeconfig"),
         pytest.param(["get", "--nonsense"], "unrecognized arguments: --nonsense", id="flag"),
+        pytest.param(
+            ["get", "pod", "--kubeconfig", "/nowhere/x", "web"], "/nowhere/x", id="a name after a flag is a name"
+        ),
     ],
 )
 def test_bad_words_are_one_line_and_exit_1(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
