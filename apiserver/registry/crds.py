@@ -36,6 +36,7 @@ Obj = dict[str, Any]
 GROUP, PLURAL = "apiextensions.k8s.io", "customresourcedefinitions"
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 _RETRY_SECONDS = 0.5
+_DIGEST = 32  # bytes
 _DELETING_POLL_SECONDS = 1.0
 
 
@@ -131,14 +132,14 @@ class Definitions:
     def _serve(self, name: str, crd: Obj) -> None:
         terminating = "deletionTimestamp" in crd["metadata"]
         status = crd["status"]
-        shape = (crd["spec"], status["acceptedNames"], status.get("storedVersions"), terminating)
-        wanted = hashlib.sha256(orjson.dumps(shape)).digest()
+        rest = (status["acceptedNames"], status.get("storedVersions"), terminating)
+        wanted = _digest(crd["spec"]) + _digest(rest)
         before = self._served.get(name)
         if before is not None and before[0] == wanted:
             return
         kinds, shown = custom.kinds_of(crd, self._converter(crd)), custom.served(crd)
         if before is not None:
-            self._replace(before[1], kinds)
+            self._replace(before[1], kinds, reshaped=before[0][:_DIGEST] != wanted[:_DIGEST])
         added = self._registry.add(kinds)
         for resource in added:
             if resource.kind.version not in shown:
@@ -146,12 +147,14 @@ class Definitions:
         self._served[name] = (wanted, added)
         log.info("serving %s in %s", name, ", ".join(sorted(shown)))
 
-    def _replace(self, resources: list[Resource], kinds: list[Kind]) -> None:
-        """Watches go on where the objects are kept as before."""
+    def _replace(self, resources: list[Resource], kinds: list[Kind], *, reshaped: bool) -> None:
+        """Objects stay in memory where they are kept as before; their watches end where they are shown otherwise."""
         form = {(k.api_version, k.kind, tuple(k.selectable)) for k in kinds if k.storage_version == k.version}
         kept = {(r.stored.api_version, r.stored.kind, tuple(r.stored.selectable)) for r in resources}
         for resource in resources:
             self._registry.remove(resource, forget=form != kept)
+        if reshaped:
+            resources[0].cache.end_watches()
 
     def _converter(self, crd: Obj) -> custom.Converter | None:
         conversion = crd["spec"].get("conversion") or {}
@@ -226,6 +229,10 @@ class _Name(Json):
 
 
 _NAMES = _Name("", "")
+
+
+def _digest(value: Any) -> bytes:
+    return hashlib.sha256(orjson.dumps(value)).digest()
 
 
 def verdict(crd: Obj, reason: str, message: str, *, established: bool) -> list[Obj]:

@@ -18,6 +18,8 @@ _OMITTED_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName")
 _STANDARD_FINALIZERS = frozenset(("kubernetes", "orphan", "foregroundDeletion"))
 _NO_VERSION = "version must not be empty"
+_NAMED = frozenset(("metadata", "kind", "apiVersion"))
+_APART = _NAMED | {"status"}
 _NAME_CHECKS = {
     "dns-label": names.is_dns_label,
     "dns-subdomain": names.is_dns_subdomain,
@@ -71,11 +73,13 @@ def carry(new: Obj, old: Obj) -> None:
 
 
 def raise_generation(kind: Kind, new: Obj, old: Obj) -> None:
-    """A change of anything but metadata and status makes the next generation, in place."""
+    """A change of anything but metadata and status makes the next generation, in place. A custom resource whose status has
+    no path of its own makes one by that too."""
     if not kind.has_generation:
         return
+    apart = _APART if kind.has_status or not kind.custom else _NAMED
     for name in new.keys() | old.keys():
-        if name not in ("metadata", "status", "kind", "apiVersion") and new.get(name) != old.get(name):
+        if name not in apart and new.get(name) != old.get(name):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
             return
 

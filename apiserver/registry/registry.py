@@ -24,7 +24,7 @@ _RETURNED = frozenset(
 )  # fmt: skip
 _PINNED = frozenset(
     (
-        "namespaces", "roles", "rolebindings", "clusterroles", "clusterrolebindings", "customresourcedefinitions", "priorityclasses",
+        "namespaces", "roles", "rolebindings", "clusterroles", "clusterrolebindings", "priorityclasses",
         "storageclasses", "resourcequotas", "limitranges", "serviceaccounts", "apiservices", "mutatingwebhookconfigurations",
         "validatingwebhookconfigurations", "runtimeclasses", "servicecidrs", "flowschemas", "prioritylevelconfigurations",
     )

@@ -203,9 +203,13 @@ class ResourceCache:
         """Tell the watchers that want to know how far everything has been told."""
         self._audience.bookmark(self.current)
 
+    def end_watches(self) -> None:
+        """What is watched has another form from now on: clients begin again from where they are."""
+        for watcher in self._audience:
+            watcher.close()
+
     def reset(self) -> None:
         """End all watches and forget everything: the stream has a gap, or the resource is no longer served."""
         self.ready = False
-        for watcher in self._audience:
-            watcher.close()
+        self.end_watches()
         self._entries.clear()

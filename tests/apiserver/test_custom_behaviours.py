@@ -190,6 +190,36 @@ async def test_defaults_everywhere(client: Client) -> None:
     assert (made["mode"], made["spec"]["shape"]) == ("auto", "round")
 
 
+async def test_a_new_schema_ends_watches(client: Client) -> None:
+    """They would go on in the old form."""
+    await define(client, crd())
+    made = await client.ok("POST", WIDGETS, widget())
+    path = f"{WIDGETS}?watch=1&resourceVersion={made['metadata']['resourceVersion']}"
+    async with client.watch(path) as stream:
+        shape = _add("shape", {"type": "string", "default": "round"})
+        await client.ok("PATCH", DEFINITION, [shape], media=JSON_PATCH)
+        with pytest.raises(EOFError):
+            await stream.next()
+    async with client.watch(path) as stream:
+        await client.ok("PATCH", f"{WIDGETS}/w", {"spec": {"size": 2}}, media=MERGE)
+        assert (await stream.next())["object"]["spec"]["shape"] == "round"
+
+
+async def test_generations(client: Client) -> None:
+    """A status without a path of its own is part of what is wished."""
+    await define(client, crd())
+    await client.ok("POST", WIDGETS, widget())
+    changed = await client.ok("PATCH", f"{WIDGETS}/w", {"status": {"x": 1}}, media=MERGE)
+    assert changed["metadata"]["generation"] == 2
+    labelled = await client.ok("PATCH", f"{WIDGETS}/w", {"metadata": {"labels": {"a": "b"}}}, media=MERGE)
+    assert labelled["metadata"]["generation"] == 2
+
+
+def _add(name: str, prop: Any) -> Any:
+    path = f"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{name}"
+    return {"op": "add", "path": path, "value": prop}
+
+
 async def test_fields_that_a_schema_lost_are_not_shown(client: Client) -> None:
     await define(client, crd())
     await client.ok("POST", WIDGETS, widget(replicas=3))
