@@ -57,6 +57,17 @@ def decode_object(kind: Kind, value: Any, messages: list[str], writer: Writer) -
     return obj
 
 
+def decode_changed(kind: Kind, new: Obj, old: Obj, writer: Writer) -> Obj:
+    """`decode_object` of an object that was made of `old`, which is in the kept form: the parts that both share are too.
+    A custom kind's schema may have changed since `old` was kept, so it is looked at whole."""
+    shared = {name: value for name, value in new.items() if isinstance(value, dict) and value is old.get(name)}
+    if kind.custom or not shared:
+        return decode_object(kind, new, [], writer)
+    rest = decode_object(kind, {name: value for name, value in new.items() if name not in shared}, [], writer)
+    both = rest | shared
+    return {name: both[name] for name in new if name in both} | both
+
+
 def _typed(kind: Kind, value: Any) -> Obj:
     if not isinstance(value, dict):
         raise errors.BadRequest(

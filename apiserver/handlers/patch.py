@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apiserver.api import Api
-from apiserver.decoding import decode_object, media_type, parse, writer_of
+from apiserver.decoding import decode_changed, decode_object, media_type, parse, writer_of
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
@@ -87,7 +87,11 @@ def _changing(resource: Resource, patch: Patch, writer: Writer) -> Callable[[Ent
         new = patch(old)
         if not isinstance(new, dict):
             raise errors.BadRequest("the patch leaves no object")
-        new = decode_object(resource.kind, new, [], writer)
+        new = (
+            decode_object(resource.kind, new, [], writer)
+            if resource.converts
+            else decode_changed(resource.kind, new, old, writer)
+        )
         _check_identity(new, entry)
         return new
 
