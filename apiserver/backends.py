@@ -77,7 +77,7 @@ class Connection:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
-        self.started = self.has_head = self.complete = False
+        self.started = self.has_head = self.complete = self._persistent = False
 
     @property
     def alive(self) -> bool:
@@ -97,11 +97,13 @@ class Connection:
         self.pieces.append(data)
 
     def on_message_complete(self) -> None:
-        self.complete = self.complete or self.has_head
+        if self.has_head:
+            self.complete = True
+            self._persistent = bool(self._parser.should_keep_alive())
 
     @property
     def reusable(self) -> bool:
-        return self.complete and self.alive and bool(self._parser.should_keep_alive())
+        return self.complete and self._persistent and self.alive
 
     async def advance(self) -> None:
         """Read and parse what comes next. Raises BackendError."""

@@ -66,9 +66,9 @@ SUBRESOURCES: Mapping[str, Mapping[str, Handler]] = {
     "pods/exec": {"get": streams.handle, "create": streams.handle},
     "pods/attach": {"get": streams.handle, "create": streams.handle},
     "pods/portforward": {"get": streams.handle, "create": streams.handle},
-    "pods/proxy": dict.fromkeys(("get", "create", "update", "patch", "delete", "head", "options"), proxy.handle),
-    "services/proxy": dict.fromkeys(("get", "create", "update", "patch", "delete", "head", "options"), proxy.handle),
-    "nodes/proxy": dict.fromkeys(("get", "create", "update", "patch", "delete", "head", "options"), proxy.handle),
+    "pods/proxy": dict.fromkeys(proxy.VERBS, proxy.handle),
+    "services/proxy": dict.fromkeys(proxy.VERBS, proxy.handle),
+    "nodes/proxy": dict.fromkeys(proxy.VERBS, proxy.handle),
     "namespaces/finalize": {"update": update.handle},
     "serviceaccounts/token": {"create": token.handle},
 }

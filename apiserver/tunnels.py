@@ -15,6 +15,7 @@ from pocketkube.base import tasks
 log = logging.getLogger(__name__)
 
 HEAD_SECONDS = 30.0
+FLUSH_SECONDS = 5.0
 _MOST_REFUSED = 1 << 16  # bytes of a refusal's body
 _CHUNK = 1 << 16
 _FAILURES = (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ssl.SSLError)
@@ -51,11 +52,24 @@ async def tunnel(request: Request, target: Target, path: str, *, headers: Header
         theirs, ours = await hijack(head)
         try:
             await _pipe(theirs, ours, reader, writer)
+            await _flush(writer)
         finally:
             ours.close()
         return None
     finally:
-        writer.close()
+        writer.transport.abort()  # a farewell would wait for one who may not be reading any more
+
+
+async def _flush(writer: asyncio.StreamWriter) -> None:
+    """What the client sent last goes out, if the backend takes it soon."""
+    if writer.transport.is_closing() or not writer.transport.get_write_buffer_size():
+        return
+    writer.transport.set_write_buffer_limits(high=0)
+    try:
+        async with asyncio.timeout(FLUSH_SECONDS):
+            await writer.drain()
+    except (TimeoutError, OSError):
+        log.debug("the end of a tunnel was lost")
 
 
 async def _greet(

@@ -24,6 +24,8 @@ from pocketkube.api.meta import errors
 
 Obj = dict[str, Any]
 
+VERBS = ("get", "create", "update", "patch", "delete", "")  # "" is OPTIONS, which no verb is named after
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 MOST_PAGE = 16 << 20  # bytes of an HTML page whose links are rewritten
 _QUICK = 1 << 16  # bytes that are rewritten without a thread
 _CORS = frozenset(b"access-control-allow-" + word for word in (b"credentials", b"headers", b"methods", b"origin"))
@@ -50,6 +52,8 @@ def split(text: str, what: str = "proxy") -> Address:
 
 async def handle(api: Api, request: Request, resource: Resource) -> Response | None:
     info = request.info
+    if request.method not in METHODS:
+        raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
     rest = _rest(request)
     await _admit(api, request, resource, rest)
     address = split(info.name, resource.plural.removesuffix("s"))
@@ -175,10 +179,11 @@ async def _forward(
     answer = await forwarding.forward(api, request, target, path, headers=headers)
     try:
         shown = [(n, v) for n, v in forwarding.returned(answer.headers) if n not in _CORS]
-        if location := answer.header(b"location"):
+        location, kind = answer.header(b"location"), answer.header(b"content-type").split(b";")[0].strip()
+        if location:
             rewritten = links.rewrite(location.decode("latin-1")).encode("latin-1", "replace")
             shown = [(n, rewritten if n == b"location" else v) for n, v in shown]
-        elif request.method != "HEAD" and answer.header(b"content-type").split(b";")[0].strip() == b"text/html":
+        if kind == b"text/html" and not location and request.method != "HEAD":
             await _page(request, answer, links, shown)
         else:
             await forwarding.respond(request, answer, headers=shown)
