@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
+from apiserver import arriving
 from apiserver.api import Api, Handler
 from apiserver.handlers import (
     binding,
@@ -80,6 +81,8 @@ async def dispatch(api: Api, request: Request) -> Response | None:
     if not info.is_resource:
         return await plain.handle(api, request)
     resource = api.registry.find(info.group, info.version, info.resource)
+    if resource is None:
+        resource = await arriving.find(api.registry, info)
     if resource is None or (info.namespace and not resource.namespaced and info.resource != "namespaces"):
         raise errors.NotFound("the server could not find the requested resource")
     request.resource = resource

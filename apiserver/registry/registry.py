@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 from apiserver.interfaces import AdmissionChain
@@ -67,6 +68,7 @@ class Registry:
             strategies = plugins.scan("apiserver.registry.strategies", "STRATEGY").values()
         self._strategies: Mapping[tuple[str, str], type[Strategy]] = {(s.group, s.plural): s for s in strategies}
         self._made: dict[tuple[str, str], Strategy] = {}
+        self._waiting: list[asyncio.Future[None]] = []
         self._served: dict[tuple[str, str, str], Resource] = {}
         self._by_plural: dict[tuple[str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str, str], Kind] = {}
@@ -104,8 +106,21 @@ class Registry:
             if kind is stored or (kind.group, kind.plural) not in self._by_plural:
                 self._by_plural[kind.group, kind.plural] = resource
             added.append(resource)
-        self.generation += 1
+        self._changed()
         return added
+
+    def _changed(self) -> None:
+        self.generation += 1
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()
+
+    async def change(self) -> None:
+        """Until the set of served resources changes."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
 
     def _cache(self, stored: Kind, prefix: str) -> ResourceCache:
         if "watch" not in stored.verbs:  # reviews and the like are never stored
@@ -130,7 +145,7 @@ class Registry:
             del self._by_plural[resource.group, resource.plural]
         if forget:
             self.cache.unregister(resource.prefix)
-        self.generation += 1
+        self._changed()
 
     def _stored(self, kind: Kind, given: list[Kind]) -> Kind:
         """The kind whose form is kept: of the storage version, and of the group that shares the prefix first."""

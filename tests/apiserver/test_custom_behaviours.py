@@ -10,7 +10,7 @@ import pytest
 
 from apiserver.admission.chain import Chain
 from tests.apiserver.admission.webhook_server import WebhookServer, patch
-from tests.apiserver.server import Client, eventually
+from tests.apiserver.server import Client, eventually, running
 from tests.apiserver.test_custom import CRDS, MERGE, WIDGETS, answers, condition, crd, define, version, widget
 
 JSON_PATCH = "application/json-patch+json"
@@ -475,3 +475,16 @@ async def test_groups_of_the_community(client: Client, annotation: str, status: 
     await client.ok("POST", CRDS, sent)
     found = await condition(client, "widgets.things.k8s.io", "KubernetesAPIApprovalPolicyConformant")
     assert (found["status"], found["reason"]) == (status, reason)
+
+
+async def test_several_servers(client: Client, tmp_path: Path) -> None:
+    """What one server has established, every other serves to whoever asks."""
+    folder = tmp_path / "second"
+    folder.mkdir()
+    async with running(folder, client.server.store) as other:
+        for number in range(5):
+            plural = f"things{number}"
+            await client.ok("POST", CRDS, crd(plural, f"Thing{number}"))
+            assert (await condition(client, f"{plural}.example.com", "Established"))["status"] == "True"
+            assert (await other("GET", f"/apis/example.com/v1/{plural}")).status == 200
+        assert (await other("GET", "/apis/example.com/v1/nothings")).status == 404
