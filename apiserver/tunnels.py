@@ -51,8 +51,9 @@ async def tunnel(request: Request, target: Target, path: str, *, headers: Header
             return Refusal(status, found, await _refused(reader, found))
         theirs, ours = await hijack(head)
         try:
-            await _pipe(theirs, ours, reader, writer)
-            await _flush(writer)
+            if await _pipe(theirs, ours, reader, writer):
+                await _flush(writer)
+                ours.transport.abort()
         finally:
             ours.close()
         return None
@@ -135,12 +136,13 @@ async def _pipe(
     one_out: asyncio.StreamWriter,
     two_in: asyncio.StreamReader,
     two_out: asyncio.StreamWriter,
-) -> None:
-    """Copy both ways until either side has ended: what it sent before has gone out by then."""
+) -> bool:
+    """Copy both ways until either side has ended: what it sent before is on its way by then. True if the first has."""
     there = asyncio.create_task(_copy(one_in, two_out), name="tunnel to a backend")
     back = asyncio.create_task(_copy(two_in, one_out), name="tunnel from a backend")
     try:
         await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
+        return not back.done()
     finally:
         await tasks.cancel(there, back)
 
