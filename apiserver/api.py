@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
+
 from apiserver.flowcontrol import InFlight, Turns
 from apiserver.interfaces import Authorizer
 from apiserver.metrics import Requests
@@ -42,6 +44,7 @@ class Api:
     bootstrapped: bool = False  # what every cluster has is there
     stopping: bool = False
     requests: Requests = field(default_factory=Requests)
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # this server's own
 
 
 Handler = Callable[[Api, Request, Resource], Awaitable[Response | None]]  # None: it has answered by itself

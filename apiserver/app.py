@@ -10,7 +10,9 @@ import ssl
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from apiserver import admission, bootstrap, identity, options
+from prometheus_client.registry import Collector
+
+from apiserver import admission, bootstrap, gathering, identity, options
 from apiserver.aggregation.aggregation import Aggregation
 from apiserver.aggregation.service import Resolver
 from apiserver.api import Api
@@ -19,6 +21,8 @@ from apiserver.chain import Application
 from apiserver.configfile import BadFile
 from apiserver.flowcontrol import InFlight, Turns, upkeep
 from apiserver.flowcontrol.turns import GROUP
+from apiserver.handlers import metrics
+from apiserver.holdings import Holdings
 from apiserver.kubelets import Kubelets
 from apiserver.options import Options
 from apiserver.registry import repair
@@ -29,7 +33,7 @@ from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
 from apiserver.storage.interface import Store
 from pocketkube.api import scheme
-from pocketkube.base import metrics, serving, tasks, tls
+from pocketkube.base import serving, tasks, tls
 
 if TYPE_CHECKING:
     from apiserver.audit import Auditor
@@ -66,6 +70,7 @@ class Server:
         self.backends = Backends()
         self.aggregation = self._aggregation()
         self.api = self._api()
+        self._measure()
         self.app = Application(self.api)
 
     def _aggregation(self) -> Aggregation:
@@ -100,19 +105,23 @@ class Server:
             public_keys=identity.public_keys(flags),
         )
 
-    def measure(self) -> None:
-        """Show this server's requests in the process's metrics."""
-        metrics.REGISTRY.register(self.api.requests)
-        if self.api.auditor is not None:
-            metrics.REGISTRY.register(self.api.auditor)
-        if isinstance(self.api.turns, Turns):
+    def _measure(self) -> None:
+        """Show what this server counts in its metrics."""
+        api, chain = self.api, self.registry.admission
+        shown: list[Collector | None] = [api.requests, Holdings(self.registry), api.auditor]
+        if isinstance(chain, admission.Chain):
+            shown.append(chain.timings)
+        if isinstance(api.turns, Turns):
             from apiserver.flowcontrol.measures import Measures
 
-            metrics.REGISTRY.register(Measures(self.api.turns))
+            shown.append(Measures(api.turns))
+        for collector in shown:
+            if collector is not None:
+                api.metrics.register(collector)
 
     def tasks(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         """Everything that runs beside the requests, by name."""
-        beside = self._files()
+        beside = self._beside()
         if self.api.auditor is not None:
             beside |= self.api.auditor.tasks()
         return beside | {
@@ -127,10 +136,12 @@ class Server:
             "serving": self._serve(stop),
         }
 
-    def _files(self) -> dict[str, Coroutine[Any, Any, None]]:
-        """What follows files that may change while the server runs."""
+    def _beside(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What follows files that may change while the server runs, and the other processes of the server."""
         flags = self.flags
         found: dict[str, Coroutine[Any, Any, None]] = {}
+        if flags.worker_folder:
+            found["metrics of workers"] = gathering.answer(flags.worker_folder, lambda: metrics.own(self.api))
         if self.trusted is not None:
             found["trusted issuers"] = self.trusted.run()
         if flags.authorization_config:
@@ -187,7 +198,7 @@ async def run(flags: Options, stop: asyncio.Event) -> None:
     except BadFile as bad:
         log.critical("%s", bad)
         raise SystemExit(1) from None
-    server.measure()
+    server.api.metrics.register(plain.timings)
     running = server.tasks(stop) | {"compaction": plain.compactor().run()}
     answering = asyncio.create_task(running.pop("serving"), name="serving")
     beside = asyncio.create_task(tasks.run_tasks(running), name="beside the requests")
@@ -219,7 +230,8 @@ def _auditor(flags: Options) -> Auditor | None:
 
 
 def _turns(registry: Registry, flags: Options) -> Turns | InFlight:
-    reading, mutating = flags.max_requests_inflight, flags.max_mutating_requests_inflight
+    each = flags.worker_count
+    reading, mutating = -(-flags.max_requests_inflight // each), -(-flags.max_mutating_requests_inflight // each)
     if not flags.enable_priority_and_fairness:
         return InFlight(reading=reading, mutating=mutating)
     schemas, levels = (registry.by_plural(GROUP, plural).cache for plural in (upkeep.SCHEMAS, upkeep.LEVELS))

@@ -35,13 +35,18 @@ Layer = Callable[[Api, Next, Request], Awaitable[Response | None]]
 async def count(api: Api, following: Next, request: Request) -> Response | None:
     """How many requests there were of each sort, and how long they took."""
     started = api.requests.begin(request.method)
-    code = 0  # nobody heard of it
+    code = size = 0  # nobody heard of it
     try:
         response = await following(request)
-        code = response.status if response is not None else 200
+        if response is None:
+            code = 200
+        else:
+            code = response.status
+            if request.method == "GET":
+                size = len(response.body)
         return response
     finally:
-        seconds = api.requests.end(request.method, request.info, code, started)
+        seconds = api.requests.end(request.method, request.info, code, started, size)
         if seconds > tracing.SLOW_SECONDS:
             tracing.slow(request, seconds, code)
 

@@ -102,7 +102,9 @@ class Options:
     shutdown_delay_duration: str = "0s"
     permit_port_sharing: bool = False  # another server may take over the port while this one ends
     workers: int = 1  # processes that share the port
-    worker: bool = False  # one of them; set by the server itself
+    worker: bool = False  # one of them; set by the server itself, as the next two
+    worker_count: int = 1
+    worker_folder: str = ""  # where the workers of one server meet
     v: int = 0
 
     @property

@@ -1,7 +1,7 @@
 """Several processes that share one port: each is a whole API server over the same store, as several machines' would be.
 
 The kernel spreads connections over them. If one ends by itself all are ended, with its exit code: who supervises sees it at once.
-/metrics is that of the process that answers.
+/metrics is that of all of them; limits of requests in flight are shared out among them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 
 _PARENT_DEATH = 1  # prctl's PR_SET_PDEATHSIG
@@ -18,7 +19,12 @@ _PARENT_DEATH = 1  # prctl's PR_SET_PDEATHSIG
 
 def supervise(argv: Sequence[str], count: int) -> int:
     """Run `count` servers with these flags until SIGTERM or SIGINT, or until one of them ends; the exit code."""
-    command = [sys.executable, "-m", "apiserver", *argv, "--workers=1", "--worker"]
+    with tempfile.TemporaryDirectory(prefix="apiserver-") as folder:
+        own = ["--workers=1", "--worker", f"--worker-count={count}", f"--worker-folder={folder}"]
+        return _supervise([sys.executable, "-m", "apiserver", *argv, *own], count)
+
+
+def _supervise(command: Sequence[str], count: int) -> int:
     running = {process.pid: process for process in (subprocess.Popen(command) for _ in range(count))}
     stopping = False
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import NamedTuple
 
 from apiserver.admission.plugin import Plugin, Step
 from apiserver.interfaces import AdmissionRequest, Undecided
+from apiserver.timings import Timings
 
+BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0)  # seconds
 _KEPT = 8192
 
 
@@ -22,17 +25,34 @@ class Chain:
 
     def __init__(self, plugins: Sequence[Plugin]):
         self.plugins = tuple(plugins)
+        self.timings: Timings[tuple[str, str, bool]] = Timings(
+            "apiserver_admission_step_admission_duration_seconds",
+            "How long all plugins together took, by step.",
+            labels=("type", "operation", "rejected"),
+            bounds=BUCKETS,
+            show=lambda key: (key[0], key[1], "true" if key[2] else "false"),
+        )
         self._steps: dict[tuple[str, str, str, str, str], _Steps] = {}
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        steps = self._concerned(request)
-        await _take(steps.mutate, request)
-        if request.changed_outside:
-            # A container that a webhook added gets what all containers get.
-            await _take(steps.again, request)
+        started, rejected = perf_counter(), True
+        try:
+            steps = self._concerned(request)
+            await _take(steps.mutate, request)
+            if request.changed_outside:
+                # A container that a webhook added gets what all containers get.
+                await _take(steps.again, request)
+            rejected = False
+        finally:
+            self.timings.add(("admit", request.operation, rejected), perf_counter() - started)
 
     async def validate(self, request: AdmissionRequest) -> None:
-        await _take(self._concerned(request).validate, request)
+        started, rejected = perf_counter(), True
+        try:
+            await _take(self._concerned(request).validate, request)
+            rejected = False
+        finally:
+            self.timings.add(("validate", request.operation, rejected), perf_counter() - started)
 
     async def close(self) -> None:
         """Give back what plugins hold open."""

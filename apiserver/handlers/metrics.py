@@ -1,21 +1,22 @@
-"""GET /metrics in Prometheus text form, under upstream's names."""
+"""GET /metrics in Prometheus text form, under upstream's names; for all processes of the server."""
 
 from __future__ import annotations
 
+from prometheus_client import generate_latest
+
+from apiserver import gathering
 from apiserver.api import Api
 from apiserver.request import Request, Response
 from pocketkube.base import metrics
 
-objects = metrics.gauge(
-    "apiserver_storage_objects", "Stored objects by resource at the time of last check.", ("resource",)
-)
-watchers = metrics.gauge("apiserver_longrunning_requests", "Open watches by resource.", ("verb", "resource"))
+
+def own(api: Api) -> bytes:
+    """What this process counts."""
+    return metrics.render() + generate_latest(api.metrics)
 
 
 async def handle(api: Api, request: Request) -> Response:
-    for resource in api.registry.resources():
-        if resource.watched and not resource.converts:
-            name = resource.kind.resource
-            objects.labels(name).set(len(resource.cache))
-            watchers.labels("WATCH", name).set(resource.cache.watchers)
-    return Response(metrics.render(), content_type=metrics.CONTENT_TYPE.encode())
+    text = own(api)
+    if api.options.worker_folder:
+        text = await gathering.gather(api.options.worker_folder, text)
+    return Response(text, content_type=metrics.CONTENT_TYPE.encode())

@@ -38,7 +38,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> None:
         return
     timer = asyncio.get_running_loop().call_later(seconds, watcher.close)
     try:
-        await _stream(request, watcher)
+        await _stream(request, resource, watcher)
     finally:
         timer.cancel()
         watcher.close()
@@ -63,11 +63,12 @@ async def _open(api: Api, request: Request, resource: Resource) -> Watcher:
     )
 
 
-async def _stream(request: Request, watcher: Watcher) -> None:
+async def _stream(request: Request, resource: Resource, watcher: Watcher) -> None:
     send = request.send
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + request.answer_headers})
     _close_with_client(request, watcher)
     while frames := await watcher.next():
+        resource.events_sent += len(frames)
         if isinstance(watcher.format, Later):
             try:
                 frames = await watcher.format.finish(frames)

@@ -36,6 +36,7 @@ class Resource:
         self.converts = kind.api_version != stored.api_version or kind.rereads
         self.outside = kind.converter is not None  # then await `load` before anything is read
         self._converted = Converted(self)
+        self.events_sent = 0  # to watching clients
         self.format: Format = self._converted if self.converts else Json(kind.api_version, kind.kind)
         self.formats: dict[tuple[str, str, str], Format] = {}  # of watches that want another shape
         self.list_head = b'{"kind":"%b","apiVersion":"%b","metadata":' % (

@@ -49,6 +49,8 @@ class ResourceCache:
         self.json = Json(api_version, kind)
         self.ready = False
         self.revision = 0  # of the last change of this resource: rises whenever one of its objects changes
+        self.events = 0  # changes since the start
+        self.initial_events = 0  # ADDED events that watches began with
         self.loaded = 0  # the revision that it was loaded at: older changes are in it already
         self._position = position
         self._pinned = pinned
@@ -107,7 +109,9 @@ class ResourceCache:
         if after is not None:
             backlog = self._replay(self._since(after), query, form)
         elif initial:
-            backlog = self._initial(self.entries(query), form, end=self.current if initial_end else 0)
+            found = self.entries(query)
+            self.initial_events += len(found)
+            backlog = self._initial(found, form, end=self.current if initial_end else 0)
         watcher = Watcher(
             self,
             group=group_of(query),
@@ -196,6 +200,7 @@ class ResourceCache:
 
     def _happened(self, event: Event) -> None:
         self.revision = event.revision
+        self.events += 1
         self._history.add(event)
         self._audience.tell(event)
 

@@ -27,6 +27,18 @@ def is_alive(pid: str) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+async def scraped(connection: Connection) -> float:
+    """How many configmaps were made, as /metrics counts them."""
+    answer = await connection.ask("GET", "/metrics")
+    assert answer.status == 200
+    (line,) = [
+        line
+        for line in answer.body.decode().splitlines()
+        if line.startswith("apiserver_request_total{") and 'code="201"' in line and 'resource="configmaps"' in line
+    ]
+    return float(line.rpartition(" ")[2])
+
+
 @pytest.mark.integration
 async def test_workers_share_a_port(tmp_path: Path, etcd: Etcd, pki: Pki) -> None:
     server = ApiServer(tmp_path, [etcd.endpoint], pki, more=["--workers=2"])
@@ -40,6 +52,8 @@ async def test_workers_share_a_port(tmp_path: Path, etcd: Etcd, pki: Pki) -> Non
             assert made.status == 201, made
             for other in connections:
                 assert (await other.ask("GET", f"{MAPS}/m{number}")).status == 200
+        told = {await scraped(connection) for connection in connections}
+        assert told == {float(len(connections))}, "each worker answers for both"
         for connection in connections:
             connection.close()
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 from apiserver.admission.conditions import ConditionFailed, Conditions, answer_by, variables_of
 from apiserver.admission.matching import GROUP, Constraints, Versioned, brought_to
 from apiserver.admission.plugin import Setup
-from apiserver.admission.webhooks import review
+from apiserver.admission.webhooks import measures, review
 from apiserver.admission.webhooks.calling import CallFailed, WebhookCaller
 from apiserver.asking import settled
 from apiserver.interfaces import AdmissionRequest
@@ -62,6 +62,7 @@ class Hooks:
 
     def __init__(self, setup: Setup, plural: str):
         self._setup, self._plural = setup, plural
+        self._type = "admit" if plural.startswith("mutating") else "validating"  # as metrics call it
         self._caller = WebhookCaller(setup.cluster)
         self._revision = -1
         self._hooks: tuple[Hook, ...] = ()
@@ -87,15 +88,18 @@ class Hooks:
         if not await settled(lambda: hook.holds(request, versioned, self._setup)):
             return None
         hook.check_dry_run(request)
+        counted = measures.Call(hook.name, self._type, request.operation)
         try:
             answer = await self._call(hook, versioned, request)
         except (CallFailed, review.Malformed) as failure:
             words = f'failed calling webhook "{hook.name}": {failure}'
+            counted.failed(ignored=hook.ignores_failure)
             if hook.ignores_failure:
                 log.warning("%s; ignored, as its failure policy says", words)
                 request.annotations[f"failed-open.admission.k8s.io/{hook.name}"] = words
                 return None
             raise errors.InternalError(f"Internal error occurred: {words}") from failure
+        counted.answered(allowed=answer.allowed, code=int(answer.status.get("code") or 400))
         request.warnings += answer.warnings
         request.annotations |= answer.annotations
         if not answer.allowed:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 from apiserver.storage.etcd import messages, stream
@@ -24,6 +25,7 @@ from apiserver.storage.etcd.connection import Ambiguous, Connection, LeaseGone, 
 from apiserver.storage.etcd.leases import Leases
 from apiserver.storage.etcd.messages import COMPACT, RANGE, TXN, rpc
 from apiserver.storage.etcd.revisions import Revisions
+from apiserver.storage.etcd.timing import resource_of, timings
 from apiserver.storage.interface import (
     Batch,
     Change,
@@ -48,6 +50,7 @@ class EtcdStore:
 
     def __init__(self, endpoints: Sequence[str], *, tls: Tls | None = None) -> None:
         self.acknowledged: Callable[[Change], None] = ignore
+        self.timings = timings()
         self._connection = Connection(endpoints, tls)
         self._leases = Leases(self._connection)
         self._revisions = Revisions(self._fetch_revision)
@@ -55,13 +58,17 @@ class EtcdStore:
     # reads
 
     async def get(self, key: str) -> Stored | None:
+        started = perf_counter()
         answer = await self._connection.read(RANGE, rpc.RangeRequest(key=key.encode()).SerializeToString())
+        self.timings.add(("get", resource_of(key)), perf_counter() - started)
         return _stored(answer.kvs[0]) if answer.kvs else None
 
     async def list(self, prefix: str, *, limit: int = 0, start: str = "", revision: int = 0) -> Page:
+        started = perf_counter()
         first = max(prefix, start).encode()
         request = rpc.RangeRequest(key=first, range_end=_prefix_end(prefix), limit=limit, revision=revision)
         answer = await self._read_at(request, revision)
+        self.timings.add(("list", resource_of(prefix)), perf_counter() - started)
         remaining = answer.count - len(answer.kvs)
         items = [_stored(kv) for kv in answer.kvs]
         return Page(items=items, revision=answer.header.revision, more=answer.more, remaining=remaining)
@@ -97,8 +104,10 @@ class EtcdStore:
 
     async def create(self, key: str, value: bytes, *, ttl_seconds: int = 0) -> int:
         request = await self._put(key, value, 0, ttl_seconds)
+        started = perf_counter()
         try:
             answer = await self._connection.write(TXN, request)
+            self.timings.add(("create", resource_of(key)), perf_counter() - started)
         except Ambiguous as lost:
             return await self._created(key, value, lost)
         except LeaseGone:
@@ -110,8 +119,10 @@ class EtcdStore:
 
     async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
         request = await self._put(key, value, revision, ttl_seconds)
+        started = perf_counter()
         try:
             answer, lost = await self._compared(request)
+            self.timings.add(("update", resource_of(key)), perf_counter() - started)
         except LeaseGone:
             self._leases.forget()
             return await self.update(key, value, revision=revision, ttl_seconds=ttl_seconds)
@@ -126,7 +137,9 @@ class EtcdStore:
 
     async def delete(self, key: str, *, revision: int) -> int:
         name = key.encode()
+        started = perf_counter()
         answer, lost = await self._compared(messages.expecting(name, revision, messages.delete(name)))
+        self.timings.add(("delete", resource_of(key)), perf_counter() - started)
         if answer.succeeded:
             return self._acknowledge(key, b"", answer)
         current = _found(answer)
