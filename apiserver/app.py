@@ -155,7 +155,9 @@ class Server:
 
     async def _serve(self, stop: asyncio.Event) -> None:
         flags = self.flags
-        context = tls.server_context(flags.tls_cert_file, flags.tls_private_key_file, flags.client_ca_file or None)
+        context = tls.server_context(
+            flags.tls_cert_file, flags.tls_private_key_file, flags.client_ca_file or None, answers_expired=True
+        )
         if flags.requestheader_client_ca_file:
             context.load_verify_locations(flags.requestheader_client_ca_file)
             context.verify_mode = ssl.CERT_OPTIONAL

@@ -45,7 +45,7 @@ class ServiceAccountTokens(BearerAuthenticator):
         try:
             claims = self._verify(token)
         except jwt.PyJWTError as failure:
-            raise InvalidToken(str(failure)) from failure
+            raise InvalidToken(_words(failure)) from failure
         if claims["iss"] == LEGACY_ISSUER:
             return await self._legacy(token, claims, tuple(audiences))
         return await self._bound(claims, tuple(audiences))
@@ -65,6 +65,7 @@ class ServiceAccountTokens(BearerAuthenticator):
                     token,
                     key,
                     algorithms=[keys.algorithm(key)],
+                    leeway=LEEWAY_SECONDS,
                     options={"verify_aud": False, "verify_sub": False, "verify_jti": False},
                 )
             except jwt.InvalidSignatureError as mismatch:
@@ -133,6 +134,22 @@ class ServiceAccountTokens(BearerAuthenticator):
             return True
 
         return check
+
+
+def _words(failure: Exception) -> str:
+    """As upstream says it."""
+    import jwt
+
+    match failure:
+        case jwt.ExpiredSignatureError():
+            return "service account token has expired"
+        case jwt.ImmatureSignatureError() if "(iat)" in str(failure):
+            return "service account token is issued in the future"
+        case jwt.ImmatureSignatureError():
+            return "service account token is not valid yet"
+        case jwt.InvalidSignatureError():
+            return "go-jose/go-jose: error in cryptographic primitive"
+    return str(failure)
 
 
 def _holds(found: Obj | None, uid: str) -> bool:

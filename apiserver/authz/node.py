@@ -18,6 +18,7 @@ Obj = dict[str, Any]
 USER_PREFIX = "system:node:"
 GROUP = "system:nodes"
 _ALLOWED = Decision(True)
+_NO_OPINION = Decision(False)
 _KEPT = 16384
 
 
@@ -36,7 +37,7 @@ class NodeAuthorizer:
     def authorize(self, user: User, request: RequestInfo) -> Decision:
         node = node_name(user)
         if not node:
-            return Decision(False)
+            return Decision(False, f'unknown node for user "{user.name}"') if _nameless(user) else _NO_OPINION
         if not request.is_resource:
             return Decision(False)
         why = self._restricted(node, request)
@@ -163,6 +164,10 @@ class NodeAuthorizer:
     @staticmethod
     def _on(node: str, pods: Iterable[Obj]) -> Iterator[Obj]:
         return (pod for pod in pods if pod["spec"].get("nodeName") == node)
+
+
+def _nameless(user: User) -> bool:
+    return user.name == USER_PREFIX and GROUP in user.groups
 
 
 def _unrelated(node: str) -> str:

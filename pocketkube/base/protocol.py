@@ -20,6 +20,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
 from pocketkube.base.exchange import Exchange
 from pocketkube.base.sockets import probe_when_idle
+from pocketkube.base.tls import peer_certificate
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.waiting: deque[Exchange] = deque()
         self.idle_since = self.loop.time()
         self.extensions: dict[str, Any] = {
-            "pocketkube.tls": {"peer_certificate": tls.getpeercert(binary_form=True) if tls is not None else None},
+            "pocketkube.tls": {"peer_certificate": peer_certificate(tls) if tls is not None else None},
             "pocketkube.disconnect": self.on_disconnect,
             "pocketkube.respond": self.respond,
             "pocketkube.cut_off": self.cut_off,

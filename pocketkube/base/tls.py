@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import ssl
+import time
 from os import PathLike
+from typing import Any
 
 Path = str | PathLike[str]
 
+UNUSABLE = b""  # in place of a client certificate whose authority is out of its time
+_NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for
 
-def server_context(cert: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
-    """For a listener. With `client_ca` a client may show a certificate; one that it did not sign ends the handshake."""
+
+def server_context(
+    cert: Path, key: Path, client_ca: Path | None = None, *, answers_expired: bool = False
+) -> ssl.SSLContext:
+    """For a listener. With `client_ca` a client may show a certificate; one that it did not sign ends the handshake.
+
+    With `answers_expired` one that is out of its time does not, so that the client can be told in words: who reads
+    the certificate must look at its times."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(cert, key)
@@ -18,7 +28,33 @@ def server_context(cert: Path, key: Path, client_ca: Path | None = None) -> ssl.
     if client_ca is not None:
         context.load_verify_locations(client_ca)
         context.verify_mode = ssl.CERT_OPTIONAL
+    if answers_expired:
+        context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
     return context
+
+
+class PeerCertificate(bytes):
+    """A client's certificate, DER; `above` are the authorities that vouch for it, DER, up to one that is trusted."""
+
+    above: tuple[bytes, ...] = ()
+
+
+def peer_certificate(connection: ssl.SSLObject) -> bytes | None:
+    """The client's certificate, DER: verified but for its own times. UNUSABLE where those above it have expired."""
+    found = connection.getpeercert(binary_form=True)
+    if not found:
+        return None
+    inner: Any = getattr(connection, "_sslobj", None)  # the chain has no public name before Python 3.13
+    above = inner.get_verified_chain()[1:] if hasattr(inner, "get_verified_chain") else ()
+    now = time.time()
+    for authority in above:
+        info = authority.get_info()
+        if not ssl.cert_time_to_seconds(info["notBefore"]) <= now <= ssl.cert_time_to_seconds(info["notAfter"]):
+            return UNUSABLE
+    certificate = PeerCertificate(found)
+    if len(above) > 1:
+        certificate.above = tuple(ssl.PEM_cert_to_DER_cert(authority.public_bytes()) for authority in above)
+    return certificate
 
 
 def client_context(ca: Path | None = None, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
