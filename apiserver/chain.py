@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from apiserver import paths, tracing
+from apiserver import compression, paths, tracing
 from apiserver.api import Api
 from apiserver.asking import settled
 from apiserver.authz.denial import forbidden
@@ -20,7 +20,7 @@ from apiserver.handlers import aggregated
 from apiserver.interfaces import PlainFailure, Undecided
 from apiserver.request import Receive, Request, Response, Scope, Send, status_response
 from apiserver.routing import dispatch
-from apiserver.storage.interface import StoreUnavailable
+from apiserver.storage.interface import StoreUnavailable, ValueTooLarge
 from pocketkube.api.meta import errors
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,9 @@ async def answer_errors(api: Api, following: Next, request: Request) -> Response
         return status_response(error)
     except PlainFailure as failure:
         return _plain(request, str(failure))
+    except ValueTooLarge:
+        why = "Request entity too large: etcdserver: request is too large"
+        return status_response(errors.RequestEntityTooLarge(why))
     except StoreUnavailable as error:
         log.warning("%s %s: the store does not answer: %s", request.method, request.path, error)
         details = {"retryAfterSeconds": 1}
@@ -174,6 +177,8 @@ class Application:
         tracing.CURRENT.set(request)
         response = await self._chain(request)
         if response is not None:
+            if len(response.body) >= compression.FROM_BYTES and compression.wanted(request, response):
+                response = await compression.packed(response)
             await respond(request, response)
 
 

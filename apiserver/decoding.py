@@ -44,6 +44,32 @@ def parse(body: bytes, media: str, *, mode: str = "Ignore", definition: str = ""
     )
 
 
+_UNREAD = ("couldn't get version/kind", "error converting YAML", "yaml:")
+
+
+def parse_as(kind: Kind, body: bytes, media: str, *, mode: str = "Ignore") -> tuple[Any, list[str]]:
+    """As `parse`; a body that is no document at all is shown, as far as it helps to know it again."""
+    try:
+        return parse(body, media, mode=mode, definition=kind.schema.name)
+    except errors.BadRequest as wrong:
+        if not wrong.message.startswith(_UNREAD):
+            raise
+        raise errors.BadRequest(f"{_unrecognized(kind)}: {wrong.message} ({_summary(body)})") from None
+
+
+def _unrecognized(kind: Kind) -> str:
+    return f"the object provided is unrecognized (must be of type {kind.kind})"
+
+
+def _summary(body: bytes, most: int = 30) -> str:
+    """The first bytes of a body, as hexadecimal digits where it does not begin like an object."""
+    if not body:
+        return "<empty>"
+    start = body[:most]
+    text = start.decode(errors="replace") if body[:1] == b"{" else start.hex()
+    return f"{text} ..." if len(body) > most else text
+
+
 def decode_object(kind: Kind, value: Any, messages: list[str], writer: Writer) -> Obj:
     """Check a parsed value against its kind and bring it to the kept form, in place. Adds to the writer's warnings."""
     obj = _typed(kind, value)
@@ -69,23 +95,25 @@ def decode_changed(kind: Kind, new: Obj, old: Obj, writer: Writer) -> Obj:
 
 
 def _typed(kind: Kind, value: Any) -> Obj:
+    if value is None and not kind.custom:
+        value = {}
     if not isinstance(value, dict):
-        raise errors.BadRequest(
-            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind"
-        )
+        raise errors.BadRequest(f"{_unrecognized(kind)}: couldn't get version/kind")
     api_version, name = value.get("apiVersion"), value.get("kind")
-    if not name and not api_version and value:
+    if name == kind.kind and api_version == kind.api_version:
+        return value
+    if not name and not api_version and (value or not kind.custom):
         value["kind"], value["apiVersion"] = kind.kind, kind.api_version
         return value
-    if not name or not api_version:
+    if kind.custom and not (name and api_version):
         missing = "Kind" if not name else "apiVersion"
-        raise errors.BadRequest(
-            f"the object provided is unrecognized (must be of type {kind.kind}): Object '{missing}' is missing"
-        )
+        raise errors.BadRequest(f"{_unrecognized(kind)}: Object '{missing}' is missing")
+    name = value["kind"] = name or kind.kind
+    api_version = value["apiVersion"] = api_version or kind.api_version
     if name != kind.kind:
         version = str(api_version).rsplit("/", 1)[-1]
         raise errors.BadRequest(
-            f'{name} in version "{version}" cannot be handled as a {kind.kind}: no kind "{name}" is registered here'
+            f'{name} in version "{version}" cannot be handled as a {kind.kind}: {_not_a(kind, str(name), str(api_version))}'
         )
     if api_version != kind.api_version:
         raise errors.BadRequest(
@@ -94,12 +122,21 @@ def _typed(kind: Kind, value: Any) -> Obj:
     return value
 
 
+def _not_a(kind: Kind, name: str, api_version: str) -> str:
+    """Why an object of another kind is none of this one: it is known as something else, or not at all."""
+    from pocketkube.api import scheme
+
+    group, _, version = api_version.rpartition("/")
+    if scheme.builtin().by_gvk(group, version, name) is None or kind.custom:
+        return f'no kind "{name}" is registered for version "{api_version}"'
+    inner = kind.group.partition(".")[0] or "core"
+    return f"converting ({version}.{name}) to ({inner}.{kind.kind}): unknown conversion"
+
+
 async def read_object(request: Request, resource: Resource, writer: Writer, *, kind: Kind | None = None) -> Obj:
     """The body as an object of the resource's kind, or of `kind`."""
     kind = kind or resource.kind
-    value, messages = parse(
-        await request.body(), media_type(request), mode=writer.validation, definition=kind.schema.name
-    )
+    value, messages = parse_as(kind, await request.body(), media_type(request), mode=writer.validation)
     return decode_object(kind, value, messages, writer)
 
 
@@ -126,8 +163,11 @@ def writer_of(request: Request, options: str) -> Writer:
         writer.options["fieldManager"] = writer.manager = manager
         if len(manager) > 128:
             found.append(field.too_long("fieldManager", 128))
-        if not manager.isprintable():
-            found.append(field.invalid("fieldManager", manager, "should only contain printable characters"))
+        for at, char in enumerate(manager):
+            if not char.isprintable():
+                found.append(
+                    field.invalid("fieldManager", manager, f"invalid character U+{ord(char):04X} (at position {at})")
+                )
     if found:
         raise errors.invalid("meta.k8s.io", options, "", found)
     return writer

@@ -53,7 +53,11 @@ def too_large(asked: int, current: int) -> errors.Timeout:
 
 def check_options(query: Mapping[str, str], *, watch: bool) -> None:
     """Raises Invalid for resourceVersion, resourceVersionMatch, continue and sendInitialEvents that do not go together."""
-    found = _match_faults(query, watch) + (_initial_faults(query) if watch else [])
+    found = _match_faults(query, watch)
+    if watch:
+        found += _initial_faults(query)
+    elif "sendInitialEvents" in query:
+        found.append(field.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     if found:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", found)
 
@@ -72,9 +76,9 @@ def _match_faults(query: Mapping[str, str], watch: bool) -> list[FieldError]:
                 )
             ]
         return []
-    if not version:
-        return [field.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided")]
     found = []
+    if not version:
+        found.append(field.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
     if query.get("continue"):
         found.append(field.forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
     if match not in ("Exact", "NotOlderThan"):

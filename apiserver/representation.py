@@ -123,6 +123,8 @@ def respond_object(
             clock=clock,
             list_meta={"resourceVersion": value["metadata"].get("resourceVersion", "")},
         )
+    elif form.shape == "PartialObjectMetadataList":
+        raise _other_shape(form, f"the requested object is not a list ({_inner(resource)})")
     elif form.shape:
         value = partial(value, form.version)
     return respond(request, value, status=status, form=form)
@@ -140,12 +142,23 @@ def respond_list(
     if form.shape == "Table":
         value = table(request, resource, objects, form=form, clock=clock, list_meta=meta)
     elif form.shape:
+        if form.shape == "PartialObjectMetadata":
+            raise _other_shape(form, f"the requested object is a list ({_inner(resource)}List)")
         version = f"meta.k8s.io/{form.version}"
         items = [partial(obj, form.version) for obj in objects]
         value = {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": meta, "items": items}
     else:
         value = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": meta, "items": objects}
     return respond(request, value, form=form)
+
+
+def _other_shape(form: Form, why: str) -> errors.NotAcceptable:
+    return errors.NotAcceptable(f"you requested {form.shape}, but {why}")
+
+
+def _inner(resource: Resource) -> str:
+    """`*core.Pod`, as upstream names what it has."""
+    return f"*{resource.group.partition('.')[0] or 'core'}.{resource.kind.kind}"
 
 
 def _join(resource: Resource, entries: Sequence[Entry], meta: Obj) -> bytes:
@@ -166,7 +179,8 @@ def table(
 
     include = request.query.get("includeObject") or "Metadata"
     if include not in ("None", "Metadata", "Object"):
-        raise errors.BadRequest(f"unrecognized includeObject value: {include!r}")
+        why = f"includeObject: Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+        raise errors.BadRequest(f"Unable to convert to Table as requested: {why}")
     made: Obj = table_object(resource.kind, objects, clock.now(), include=include, list_meta=list_meta)
     made["apiVersion"] = f"meta.k8s.io/{form.version}"
     return made

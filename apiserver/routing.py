@@ -10,6 +10,7 @@ from apiserver import arriving
 from apiserver.api import Api, Handler
 from apiserver.handlers import (
     binding,
+    componentstatus,
     create,
     delete,
     deletecollection,
@@ -54,6 +55,11 @@ CREATE_ONLY: Mapping[tuple[str, str], Handler] = {
     ("", "bindings"): binding.handle_collection,
 }
 
+# What is made when it is read.
+COMPUTED: Mapping[tuple[str, str], Mapping[str, Handler]] = {
+    ("", "componentstatuses"): {"get": componentstatus.get, "list": componentstatus.list_},
+}
+
 # By subresource; where only one resource has it, or one means something else by it, "plural/subresource".
 SUBRESOURCES: Mapping[str, Mapping[str, Handler]] = {
     "status": {"get": get.handle, "update": update.handle, "patch": patch.handle},
@@ -94,6 +100,8 @@ async def dispatch(api: Api, request: Request) -> Response | None:
         handler = _subresource(resource, info.subresource).get(info.verb)
     elif (resource.group, resource.plural) in CREATE_ONLY:
         handler = CREATE_ONLY[resource.group, resource.plural] if info.verb == "create" else None
+    elif (resource.group, resource.plural) in COMPUTED:
+        handler = COMPUTED[resource.group, resource.plural].get(info.verb)
     else:
         handler = VERBS.get(info.verb) if info.verb in resource.kind.verbs and _complete(resource, info) else None
     if handler is None:

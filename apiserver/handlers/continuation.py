@@ -23,13 +23,15 @@ def decode(token: str) -> tuple[int, str]:
         value = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         version, revision, start = value["v"], int(value["rv"]), str(value["start"])
     except (ValueError, KeyError, TypeError, binascii.Error):
-        raise errors.BadRequest("continue key is not valid: illegal base64 data or encoding") from None
+        raise errors.BadRequest(
+            "invalid continue token: continue key is not valid: illegal base64 data or encoding"
+        ) from None
     if version != "meta.k8s.io/v1" or (revision <= 0 and revision != INCONSISTENT):
         raise errors.BadRequest(
-            f"continue key is not valid: incorrect encoded start resourceVersion or version {version}"
+            f"invalid continue token: continue key is not valid: incorrect encoded start resourceVersion or version {version}"
         )
     if start.startswith("/") or ".." in start.split("/"):
-        raise errors.BadRequest("continue key is not valid: invalid path traversal")
+        raise errors.BadRequest("invalid continue token: continue key is not valid: invalid path traversal")
     return revision, start
 
 

@@ -17,7 +17,7 @@ from pocketkube.api.schema import Schema, decode
 Obj = dict[str, Any]
 
 _DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
-_POLICIES = ("Orphan", "Background", "Foreground")
+_POLICIES = ["Foreground", "Background", "Orphan"]
 
 
 async def handle(api: Api, request: Request, resource: Resource) -> Response:
@@ -80,7 +80,7 @@ def _check(options: Obj) -> None:
             field.invalid("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
         )
     if policy is not None and policy not in _POLICIES:
-        found.append(field.not_supported("propagationPolicy", policy, ["Background", "Foreground", "Orphan"]))
+        found.append(field.not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
     for value in options.get("dryRun") or ():
         if value != "All":
             found.append(field.not_supported("dryRun", value, ["All"]))

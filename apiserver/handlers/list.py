@@ -31,11 +31,13 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     if params:
         check_options(params, watch=False)
         limit = max(0, request.integer("limit") or 0)
+        request.integer("timeoutSeconds")  # nothing here takes long, yet it must be a number
     query = query_of(resource, info.namespace, labels=info.label_selector, fields=info.field_selector, name=info.name)
     if token := params.get("continue"):
+        revision, start = continuation.decode(token)
         if version not in ("", ANY):
             raise errors.BadRequest("specifying resource version is not allowed when using continue")
-        found, meta = await _from_store(api, resource, query, limit, *continuation.decode(token))
+        found, meta = await _from_store(api, resource, query, limit, revision, start)
     elif version not in ("", ANY) and _exact(params.get("resourceVersionMatch", ""), limit):
         found, meta = await _from_store(api, resource, query, limit, revision_of(version), "")
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from apiserver.api import Api
 from apiserver.decoding import decode_changed, decode_object, media_type, parse, writer_of
 from apiserver.registry import replacement
@@ -84,29 +86,46 @@ def _changing(resource: Resource, patch: Patch, writer: Writer) -> Callable[[Ent
     def change(entry: Entry) -> Obj:
         del writer.warnings[warned:]  # of a try before this one
         old = resource.copy(entry)
+        uid = old["metadata"]["uid"]
         new = patch(old)
         if not isinstance(new, dict):
             raise errors.BadRequest("the patch leaves no object")
-        new = (
-            decode_object(resource.kind, new, [], writer)
-            if resource.converts
-            else decode_changed(resource.kind, new, old, writer)
-        )
+        try:
+            new = (
+                decode_object(resource.kind, new, [], writer)
+                if resource.converts
+                else decode_changed(resource.kind, new, old, writer)
+            )
+        except errors.BadRequest as wrong:  # what the patch makes is no object of this kind
+            shown = orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
+            raise errors.invalid("", "", "", [field.invalid("patch", shown, _why(wrong.message))]) from None
         _check_identity(new, entry)
+        if new["metadata"].get("uid", uid) != uid:
+            kind, fault = resource.kind, field.invalid("metadata.uid", new["metadata"]["uid"], "field is immutable")
+            raise errors.invalid(kind.group, kind.kind, entry.name, [fault])
         return new
 
     return change
 
 
+def _why(message: str) -> str:
+    """The end of `ConfigMap in version "v1" cannot be handled as a ConfigMap: ...`."""
+    return message.partition(" cannot be handled as a ")[2].partition(": ")[2] or message
+
+
 def _check_identity(new: Obj, entry: Entry) -> None:
     metadata = new["metadata"]
-    if metadata.get("name") != entry.name:
+    if not metadata.get("name"):
+        raise errors.BadRequest(
+            f"the name of the object ({entry.name} based on URL) was undeterminable: name must be provided"
+        )
+    if metadata["name"] != entry.name:
         raise errors.BadRequest(
             f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({entry.name})"
         )
     if metadata.get("namespace", "") != entry.namespace:
         raise errors.BadRequest(
-            f"the namespace of the object ({metadata.get('namespace', '')}) does not match the namespace on the URL "
+            f"the namespace of the object ({metadata.get('namespace', '')}) does not match the namespace on the request "
             f"({entry.namespace})"
         )
 

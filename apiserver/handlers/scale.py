@@ -37,7 +37,8 @@ async def get(api: Api, request: Request, resource: Resource) -> Response:
     await wait_for(api.registry, resource, request.query.get("resourceVersion", ""))
     entry = resource.cache.get(info.namespace, info.name)
     if entry is None:
-        raise errors.not_found(resource.group, resource.plural, info.name)
+        plural = resource.plural if resource.kind.custom else f"{resource.plural}/scale"
+        raise errors.not_found(resource.group, plural, info.name)
     await resource.load([entry])
     return respond(request, scale_of(resource.obj(entry), _paths(resource)))
 

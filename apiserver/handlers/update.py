@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.api import Api
-from apiserver.decoding import decode_object, media_type, parse, writer_of
+from apiserver.decoding import decode_object, media_type, parse_as, writer_of
 from apiserver.interfaces import RequestInfo
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
@@ -58,7 +58,7 @@ class _Source:
 
     def _decode(self, writer: Writer) -> Obj:
         kind = self._resource.kind
-        value, messages = parse(self._body, self._media, mode=writer.validation, definition=kind.schema.name)
+        value, messages = parse_as(kind, self._body, self._media, mode=writer.validation)
         obj = decode_object(kind, value, messages, writer)
         _check_name(obj, self._info.name, self._info.namespace, self._resource)
         return obj
@@ -68,15 +68,15 @@ def _check_name(obj: Obj, name: str, namespace: str, resource: Resource) -> None
     metadata = obj["metadata"]
     given = metadata.get("name")
     if not given:
-        metadata["name"] = name
-    elif given != name:
+        raise errors.BadRequest(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if given != name:
         raise errors.BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
     if not resource.namespaced:
         metadata.pop("namespace", None)
     elif (metadata.get("namespace") or namespace) != namespace:
-        raise errors.BadRequest(
-            f"the namespace of the object ({metadata['namespace']}) does not match the namespace on the URL ({namespace})"
-        )
+        raise errors.BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     else:
         metadata["namespace"] = namespace
 

@@ -22,7 +22,7 @@ from pocketkube.api.meta import errors
 
 MINIMUM_SECONDS = 1800
 _HEADERS = [
-    (b"content-type", b"application/json;stream=watch"),
+    (b"content-type", b"application/json"),
     (b"cache-control", b"no-cache, private"),
 ]
 

@@ -110,13 +110,12 @@ def _check_preconditions(resource: Resource, obj: Obj, options: Obj) -> None:
     for field_name, title, key in (("uid", "UID", "uid"), ("resourceVersion", "ResourceVersion", "resourceVersion")):
         value = wanted.get(field_name)
         if value is not None and value != meta[key]:
+            then = "deleted and then recreated" if title == "UID" else "modified"
             why = (
-                f"Precondition failed: {title} in precondition: {value}, {title} in object meta: {meta[key]}"
-                if title == "UID"
-                else f"the {title} in the precondition ({value}) does not match the {title} in record ({meta[key]}). "
-                "The object might have been modified"
+                f"the {title} in the precondition ({value}) does not match the {title} in record ({meta[key]}). "
+                f"The object might have been {then}"
             )
-            raise errors.conflict(resource.group, resource.plural, meta["name"], why)
+            raise errors.conflict(resource.group, resource.kind.kind, meta["name"], why)  # upstream names the kind
 
 
 def _mark(registry: Registry, resource: Resource, obj: Obj, options: Obj) -> bool:

@@ -53,16 +53,13 @@ def new_uid() -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
-def carry(new: Obj, old: Obj) -> None:
+def carry(resource: Resource, new: Obj, old: Obj) -> None:
     """Take over from the old object what an update cannot change, in place. Raises Conflict for another uid."""
     metadata, before = new["metadata"], old["metadata"]
     uid = metadata.get("uid")
     if uid and uid != before["uid"]:
-        raise errors.StatusError(
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}",
-            code=409,
-            reason="Conflict",
-        )
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        raise errors.conflict(resource.group, resource.plural, before["name"], why)
     metadata.pop("selfLink", None)
     _omit_empty(metadata)
     for name in _KEPT:
@@ -102,6 +99,9 @@ def validate(kind: Kind, obj: Obj) -> list[FieldError]:
     metadata = obj["metadata"]
     found: list[FieldError] = []
     name = metadata.get("name", "")
+    if prefix := metadata.get("generateName"):
+        faults = _name_faults(kind.validates_name_as, prefix[:-1] + "a" if prefix[-1] == "-" else prefix)
+        found += [field.invalid("metadata.generateName", prefix, why) for why in faults]
     if not name:
         found.append(field.required("metadata.name", "name or generateName is required"))
     else:

@@ -96,7 +96,7 @@ class _Replacement:
         wanted = new["metadata"].get("resourceVersion")
         if wanted and wanted != str(entry.revision):
             raise errors.conflict(resource.group, resource.plural, entry.name, errors.MODIFIED)
-        metadata.carry(new, old)
+        metadata.carry(resource, new, old)
         resource.strategy.narrow(self._subresource, new, old)
         if kind.default is not None:
             kind.default(new)

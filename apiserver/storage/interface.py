@@ -15,6 +15,7 @@ class StoreError(Exception):
     """
     StoreError
     ├── KeyExists           create found the key
+    ├── ValueTooLarge       the store takes no value of this size
     ├── KeyMissing          update or delete found nothing
     ├── RevisionMismatch    the key is at another revision; `.current` is what is there now
     ├── Compacted           the revision asked for is gone; `.revision` is the oldest kept
@@ -24,6 +25,10 @@ class StoreError(Exception):
 
 
 class KeyExists(StoreError):
+    pass
+
+
+class ValueTooLarge(StoreError):
     pass
 
 

@@ -99,7 +99,7 @@ async def test_propagation(client: Client, policy: str, finalizers: list[str] | 
 @pytest.mark.parametrize(
     ("preconditions", "words"),
     [
-        pytest.param({"uid": "other"}, "Precondition failed: UID in precondition: other", id="uid"),
+        pytest.param({"uid": "other"}, "the UID in the precondition (other) does not match", id="uid"),
         pytest.param(
             {"resourceVersion": "1"}, "the ResourceVersion in the precondition (1) does not match", id="version"
         ),

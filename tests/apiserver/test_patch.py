@@ -66,10 +66,10 @@ async def test_stale_version_in_a_patch_conflicts(client: Client) -> None:
         pytest.param("text/plain", {}, 415, "unknown format", id="media type"),
         pytest.param("application/json", {}, 415, "unknown format", id="json is no patch"),
         pytest.param(MERGE, {"metadata": {"name": "x"}}, 400, "does not match the name on the URL", id="rename"),
-        pytest.param(MERGE, {"kind": "Secret"}, 400, "cannot be handled as a ConfigMap", id="kind"),
-        pytest.param(MERGE, {"data": {"a": 1}}, 400, "cannot unmarshal number", id="type"),
+        pytest.param(MERGE, {"kind": "Secret"}, 422, "unknown conversion", id="kind"),
+        pytest.param(MERGE, {"data": {"a": 1}}, 422, "cannot unmarshal number", id="type"),
         pytest.param(JSON, [{"op": "test", "path": "/data/a", "value": "x"}], 422, "", id="test fails"),
-        pytest.param(JSON, [{"op": "jump", "path": "/"}], 400, "Unexpected kind", id="operation"),
+        pytest.param(JSON, [{"op": "jump", "path": "/"}], 422, "the server rejected our request", id="operation"),
     ],
 )
 async def test_bad_patches(client: Client, media: str, patch: Any, code: int, words: str) -> None:

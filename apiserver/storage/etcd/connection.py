@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from apiserver.storage.etcd.calls import CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, Failure, Stream
 from apiserver.storage.etcd.channel import Channel
 from apiserver.storage.etcd.messages import Method
-from apiserver.storage.interface import Compacted, FutureRevision, StoreUnavailable
+from apiserver.storage.interface import Compacted, FutureRevision, StoreUnavailable, ValueTooLarge
 from pocketkube.base import tls as tls_contexts
 from pocketkube.base.backoff import Backoff
 
@@ -177,6 +177,8 @@ def _raise_if_final(failure: Failure) -> None:
         raise Compacted(0) from failure
     if "future revision" in failure.details:
         raise FutureRevision(0, 0) from failure
+    if "request is too large" in failure.details or "larger than max" in failure.details:
+        raise ValueTooLarge(failure.details) from failure
     if "lease not found" in failure.details:
         raise LeaseGone(_text(failure)) from failure
     if failure.code not in _TRANSIENT and not _not_applied(failure):

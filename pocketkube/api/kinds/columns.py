@@ -30,6 +30,10 @@ def number(name: str, description: str = "", *, priority: int = 0) -> Column:
     return Column(name, "integer", description, priority)
 
 
+def date(name: str, description: str = "") -> Column:
+    return Column(name, "date", description)
+
+
 def boolean(name: str, description: str = "", *, priority: int = 0) -> Column:
     return Column(name, "boolean", description, priority)
 

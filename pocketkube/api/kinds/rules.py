@@ -12,7 +12,7 @@ from pocketkube.api.meta import field, names
 Obj = dict[str, Any]
 
 GROUP = "rbac.authorization.k8s.io"
-ROLE_COLUMNS = (columns.NAME, columns.text("Created At", "When it was created."))
+ROLE_COLUMNS = (columns.NAME, columns.date("Created At", "When it was created."))
 BINDING_COLUMNS = (
     columns.NAME,
     columns.text("Role", "Whose rights are given."),

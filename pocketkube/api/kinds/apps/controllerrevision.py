@@ -16,7 +16,7 @@ Obj = dict[str, Any]
 _COLUMNS = (
     columns.NAME,
     columns.text("Controller", "Whose state it is."),
-    columns.number("Revision", "Which state it is."),
+    columns.text("Revision", "Which state it is."),
     columns.AGE,
 )
 

@@ -16,8 +16,8 @@ Obj = dict[str, Any]
 _COLUMNS = (
     columns.NAME,
     columns.text("Ready", "How many pods are ready, of how many."),
-    columns.number("Up-to-date", "How many pods have the present form."),
-    columns.number("Available", "How many pods have been ready long enough."),
+    columns.text("Up-to-date", "How many pods have the present form."),
+    columns.text("Available", "How many pods have been ready long enough."),
     columns.AGE,
     columns.CONTAINERS,
     columns.IMAGES,

@@ -18,8 +18,8 @@ _COLUMNS = (
     columns.text("Reference", "What is scaled."),
     columns.text("Targets", "Measured and wanted values."),
     columns.text("MinPods", "The fewest pods."),
-    columns.number("MaxPods", "The most pods."),
-    columns.number("Replicas", "How many pods there are."),
+    columns.text("MaxPods", "The most pods."),
+    columns.text("Replicas", "How many pods there are."),
     columns.AGE,
 )
 _UP = [{"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15}]

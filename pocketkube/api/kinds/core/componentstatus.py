@@ -36,6 +36,7 @@ KIND = Kind(
     verbs=("get", "list"),
     priority=10,
     has_generation=False,
+    deprecation="v1 ComponentStatus is deprecated in v1.19+",
     columns=_COLUMNS,
     row=_row,
 )

@@ -52,7 +52,7 @@ def frozen(obj: Obj, old: Obj, *fields: str) -> Errors:
 
 def _row(obj: Obj, now: datetime) -> list[Any]:
     count = len(obj.get("data") or ()) + len(obj.get("binaryData") or ())
-    return [obj["metadata"]["name"], str(count), columns.age(obj, now)]
+    return [obj["metadata"]["name"], count, columns.age(obj, now)]
 
 
 KIND = Kind(

@@ -84,6 +84,7 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
 
 
 KIND = Kind(
+    deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     group="",
     version="v1",
     kind="Endpoints",

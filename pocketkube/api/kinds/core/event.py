@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
-from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.kinds.kind import Column, Kind
 from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
@@ -23,8 +23,8 @@ COLUMNS = (
     columns.text("Source", "Who says so.", priority=1),
     columns.text("Message", "What happened, in a sentence."),
     columns.text("First Seen", "How long ago it was seen first.", priority=1),
-    columns.number("Count", "How often it was seen.", priority=1),
-    columns.text("Name", "The event's own name.", priority=1),
+    columns.text("Count", "How often it was seen.", priority=1),
+    Column("Name", format="name", description="The event's own name.", priority=1),
 )
 _LONGEST = 128
 _LONGEST_MESSAGE = 1024
@@ -153,6 +153,7 @@ KIND = Kind(
     version="v1",
     kind="Event",
     plural="events",
+    validates_name_as="path-segment",
     namespaced=True,
     schema=Schema.of("io.k8s.api.core.v1.Event"),
     short_names=("ev",),

@@ -81,7 +81,7 @@ def _validate_update(obj: Obj, old: Obj) -> Errors:
 
 
 def _row(obj: Obj, now: datetime) -> list[Any]:
-    return [obj["metadata"]["name"], obj.get("type", ""), str(len(obj.get("data") or ())), columns.age(obj, now)]
+    return [obj["metadata"]["name"], obj.get("type", ""), len(obj.get("data") or ()), columns.age(obj, now)]
 
 
 KIND = Kind(

@@ -20,7 +20,7 @@ _COLUMNS = (
     columns.text("Provisioner", "Who makes the volumes."),
     columns.text("ReclaimPolicy", "What becomes of a volume when its claim goes."),
     columns.text("VolumeBindingMode", "When a volume is made."),
-    columns.boolean("AllowVolumeExpansion", "Whether volumes can grow."),
+    columns.text("AllowVolumeExpansion", "Whether volumes can grow."),
     columns.AGE,
 )
 _MODES = ["Immediate", "WaitForFirstConsumer"]

@@ -24,7 +24,7 @@ def json_patch(obj: Obj, ops: Any) -> Obj:
         raise BadRequest("error decoding patch: a JSON patch must be a list of operations")
     if len(ops) > MAX_OPERATIONS:
         raise RequestEntityTooLarge(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}"
+            f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}"
         )
     document: Any = obj
     copied = 0
@@ -61,19 +61,19 @@ def _refused(why: str) -> Invalid:
 def _apply(document: Any, op: Obj) -> Any:
     name, path = op.get("op"), op.get("path")
     if not isinstance(path, str):
-        raise BadRequest("error decoding patch: operation without a path")
+        raise _Wrong("operation without a path")
     if name in ("add", "replace", "test"):
         if "value" not in op and name != "test":
-            raise BadRequest(f"error decoding patch: {name} operation without a value")
+            raise _Wrong(f"{name} operation without a value")
         return _with_value(document, name, path, op.get("value"))
     if name == "remove":
         return _change(document, _pointer(path), _remove, path, None)
     if name in ("move", "copy"):
         source = op.get("from")
         if not isinstance(source, str):
-            raise BadRequest(f"error decoding patch: {name} operation without a from")
+            raise _Wrong(f"{name} operation without a from")
         return _transfer(document, name, source, path)
-    raise BadRequest(f"error decoding patch: Unexpected kind: {name}")
+    raise _Wrong(f"Unexpected kind: {name}")
 
 
 def _with_value(document: Any, name: str, path: str, value: Any) -> Any:

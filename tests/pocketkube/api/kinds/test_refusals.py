@@ -1,6 +1,6 @@
 """What a server refuses in objects of the rarer kinds: one change to a good object a row, and the fields complained about."""
 
-# ruff: noqa: E501 (a row of a table stays a row)
+
 
 from __future__ import annotations
 

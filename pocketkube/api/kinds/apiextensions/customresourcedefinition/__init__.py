@@ -12,7 +12,7 @@ from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
 
-_COLUMNS = (columns.NAME, columns.text("Created At", "When it was created."))
+_COLUMNS = (columns.NAME, columns.date("Created At", "When it was created."))
 
 
 def _default(obj: Obj) -> None:

@@ -1,0 +1,41 @@
+"""Large answers go out compressed to clients that can read gzip; the work is done beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+from apiserver.request import Request, Response
+
+FROM_BYTES = 128 * 1024  # upstream's threshold: below, packing costs more than it saves
+_LEVEL = 1  # upstream's: most of the gain for the least work
+_GZIP = 31  # window bits that make zlib write gzip's frame
+
+
+def wanted(request: Request, response: Response) -> bool:
+    """A resource's answer that is worth it and that nobody has packed yet."""
+    if len(response.body) < FROM_BYTES or not request.info.is_resource or request.info.subresource == "proxy":
+        return False
+    if any(name == b"content-encoding" for name, _ in response.headers or ()):
+        return False
+    return accepts_gzip(request.header(b"accept-encoding"))
+
+
+def accepts_gzip(header: bytes) -> bool:
+    """`gzip` or `*` among the codings, unless refused by `;q=0`."""
+    for coding in header.lower().split(b","):
+        name, _, quality = coding.partition(b";")
+        if name.strip() in (b"gzip", b"*") and quality.replace(b" ", b"") not in (b"q=0", b"q=0.0"):
+            return True
+    return False
+
+
+async def packed(response: Response) -> Response:
+    body = await asyncio.to_thread(_gzip, response.body)
+    headers = [*(response.headers or ()), (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+    return Response(body, status=response.status, content_type=response.content_type, headers=headers)
+
+
+def _gzip(data: bytes) -> bytes:
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    return packer.compress(data) + packer.flush()
