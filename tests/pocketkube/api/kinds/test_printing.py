@@ -207,8 +207,8 @@ ROWS = [
         ["web", "Ready,SchedulingDisabled", "control-plane", "5m", "v1.37.0", "10.0.0.2", N, "Debian", "6", "docker://20"], id="node",
     ),
     pytest.param("v1", "Namespace", {"status": {"phase": "Active"}}, "NAME STATUS AGE", ["web", "Active", "5m"], id="namespace"),
-    pytest.param("v1", "ConfigMap", {"data": {"a": "b"}}, "NAME DATA AGE", ["web", "1", "5m"], id="configmap"),
-    pytest.param("v1", "Secret", {"type": "Opaque"}, "NAME TYPE DATA AGE", ["web", "Opaque", "0", "5m"], id="secret"),
+    pytest.param("v1", "ConfigMap", {"data": {"a": "b"}}, "NAME DATA AGE", ["web", 1, "5m"], id="configmap"),
+    pytest.param("v1", "Secret", {"type": "Opaque"}, "NAME TYPE DATA AGE", ["web", "Opaque", 0, "5m"], id="secret"),
     pytest.param("v1", "ServiceAccount", {}, "NAME SECRETS AGE", ["web", 0, "5m"], id="serviceaccount"),
     pytest.param(
         "v1", "PersistentVolumeClaim",
