@@ -13,16 +13,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import re2
 
-from pocketkube.api.cel import authorizer
+from pocketkube.api.cel import authorizer, versions
 from pocketkube.api.meta import quantity
 
+_MOST_COUNTED = 1_000_000
 Marked = dict[str, Any]
 Function = tuple[str, tuple[str, ...], str, Callable[..., Any]]
 
 
 def _quantity(text: str) -> Marked:
-    quantity.parse(text)
-    return {"~quantity": text}
+    return _quantity_of(quantity.parse(text))
 
 
 def _amount(value: Any) -> Decimal:
@@ -30,7 +30,7 @@ def _amount(value: Any) -> Decimal:
 
 
 def _quantity_of(amount: Decimal) -> Marked:
-    return {"~quantity": quantity.render(amount)}
+    return {"~quantity": f"{amount.normalize():f}"}  # one text for one amount: 1 equals 1000m
 
 
 def _succeeds(parse: Callable[[str], Any]) -> Callable[[str], bool]:
@@ -45,8 +45,13 @@ def _succeeds(parse: Callable[[str], Any]) -> Callable[[str], bool]:
 
 
 def _compare(one: Any, other: Any) -> int:
-    left, right = _amount(one), _amount(other)
-    return (left > right) - (left < right)
+    left: Any
+    right: Any
+    if isinstance(one, dict) and "~semver" in one:
+        left, right = versions.of(one), versions.of(other)
+    else:
+        left, right = _amount(one), _amount(other)
+    return int(left > right) - int(left < right)
 
 
 def _integer(value: Marked) -> int:
@@ -100,6 +105,43 @@ def _find(text: str, pattern: str) -> str:
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
     found = [m[0] for m in re2.finditer(pattern, text)]
     return found if limit < 0 else found[:limit]
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    found: list[Any] = []
+    for item in items:
+        if item not in found:
+            found.append(item)
+    return found
+
+
+def _flatten(items: list[Any], depth: int = 1) -> list[Any]:
+    if depth < 0:
+        raise ValueError("level must be non-negative")
+    if not depth:
+        return items
+    found: list[Any] = []
+    for item in items:
+        found.extend(_flatten(item, depth - 1) if isinstance(item, list) else [item])
+    return found
+
+
+def _slice(items: list[Any], start: int, end: int) -> list[Any]:
+    if not 0 <= start <= end <= len(items):
+        raise ValueError(f"cannot slice({start}, {end}), list is length {len(items)}")
+    return items[start:end]
+
+
+def _range(count: int) -> list[int]:
+    if count > _MOST_COUNTED:
+        raise ValueError(f"lists.range({count}) is too long")
+    return list(range(count))
+
+
+def _sum(items: list[Any]) -> Any:
+    if not items or isinstance(items[0], int | float):
+        return sum(items)
+    return sum(items[1:], items[0])
 
 
 def _least(items: list[Any]) -> Any:
@@ -157,17 +199,25 @@ def _functions() -> Iterator[Function]:
     yield "isCIDR", ("string",), "bool", _succeeds(_network)
     yield ".containsIP", ("dyn", "dyn"), "bool", lambda c, a: _ip(a) in _network(c)
     yield ".containsCIDR", ("dyn", "dyn"), "bool", _contains_cidr
+    yield ".ip", ("dyn",), "dyn", lambda c: {"~ip": str(ipaddress.ip_interface(c["~cidr"]).ip)}
     yield ".prefixLength", ("dyn",), "int", lambda c: _network(c).prefixlen
     yield ".masked", ("dyn",), "dyn", lambda c: {"~cidr": str(_network(c))}
     yield ".find", ("string", "string"), "string", _find
     yield ".findAll", ("string", "string"), "list(string)", _find_all
     yield ".findAll", ("string", "string", "int"), "list(string)", _find_all
     yield ".isSorted", ("list(dyn)",), "bool", lambda items: items == sorted(items)
-    yield ".sum", ("list(dyn)",), "dyn", lambda items: sum(items)
+    yield ".sum", ("list(dyn)",), "dyn", _sum
     yield ".min", ("list(dyn)",), "dyn", _least
     yield ".max", ("list(dyn)",), "dyn", _greatest
     yield ".indexOf", ("list(dyn)", "dyn"), "int", _index_of
     yield ".lastIndexOf", ("list(dyn)", "dyn"), "int", _last_index_of
+    yield ".distinct", ("list(dyn)",), "list(dyn)", _distinct
+    yield ".flatten", ("list(dyn)",), "list(dyn)", _flatten
+    yield ".flatten", ("list(dyn)", "int"), "list(dyn)", _flatten
+    yield ".slice", ("list(dyn)", "int", "int"), "list(dyn)", _slice
+    yield ".sort", ("list(dyn)",), "list(dyn)", sorted
+    yield ".reverse", ("list(dyn)",), "list(dyn)", lambda items: items[::-1]
+    yield "lists.range", ("int",), "list(dyn)", _range
     yield "sets.contains", ("list(dyn)", "list(dyn)"), "bool", lambda a, b: all(x in a for x in b)
     yield "sets.intersects", ("list(dyn)", "list(dyn)"), "bool", lambda a, b: any(x in a for x in b)
     yield (
@@ -177,6 +227,7 @@ def _functions() -> Iterator[Function]:
         lambda a, b: all(x in a for x in b) and all(x in b for x in a),
     )
     yield "jsonpatch.escapeKey", ("string",), "string", _escape_key
+    yield from versions.functions()
     yield from authorizer.functions()
 
 
