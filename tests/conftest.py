@@ -109,6 +109,15 @@ class Etcd:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
 
+    def hang(self) -> None:
+        """It goes on existing and does nothing, until `resume`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()

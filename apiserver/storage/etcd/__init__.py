@@ -7,23 +7,29 @@ values carry what no other request writes (a uid, a resourceVersion that it was 
                          exactly R. Still at R: it was not applied, and repeating it cannot apply it twice. Otherwise walk back
                          from the current value to the first one after R: if that is our value, it was applied.
   delete of revision R   Still at R: repeat. Gone: what was asked for has happened.
-  create                 There: the value at create_revision tells whether it is ours. Absent: it may yet be applied, or may
-                         have been and be deleted again; a repetition could bring back what someone deleted, so this is
-                         reported as StoreUnavailable.
+  create                 It may yet be applied, or may have been and be deleted again; to repeat it could bring back what
+                         someone deleted. So every create also compares the revision of one key, the fence. Whoever lost an
+                         answer writes the fence: what was not applied by then never is. Now the key, or, where it is absent,
+                         the history since before the create, tells whether it was applied; if not, it is repeated. Creates
+                         of others that compared the fence before are refused, learn its revision, and are repeated too.
+
+      create a, fence 5 ──lost──╮            write fence: 9 ──▶ read a: absent, no trace of ours up to 9 ──▶ create a, fence 9
+                                ╰─ arrives late: the fence is not at 5, refused
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from time import perf_counter
 from typing import Any
 
 from apiserver.storage.etcd import messages, stream
 from apiserver.storage.etcd.compaction import Compactor
-from apiserver.storage.etcd.connection import Ambiguous, Connection, LeaseGone, Tls
+from apiserver.storage.etcd.connection import DEADLINE_SECONDS, Ambiguous, Connection, LeaseGone, Tls
 from apiserver.storage.etcd.leases import Leases
-from apiserver.storage.etcd.messages import COMPACT, RANGE, TXN, rpc
+from apiserver.storage.etcd.messages import COMPACT, PUT, RANGE, TXN, rpc
 from apiserver.storage.etcd.revisions import Revisions
 from apiserver.storage.etcd.timing import resource_of, timings
 from apiserver.storage.interface import (
@@ -43,6 +49,9 @@ from apiserver.storage.interface import (
 __all__ = ["Compactor", "EtcdStore", "Tls"]
 
 WALK_BACK = 32  # changes looked at to find out what became of a write
+CREATE_TRIES = 32  # of one create, whose fence others may write again and again
+LIST_SECONDS = 5.0  # a page may take etcd that long to gather
+FENCE = b"pocketkube_create_fence"
 
 
 class EtcdStore:
@@ -54,6 +63,9 @@ class EtcdStore:
         self._connection = Connection(endpoints, tls)
         self._leases = Leases(self._connection)
         self._revisions = Revisions(self._fetch_revision)
+        self._fences = Revisions(self._write_fence)
+        self._fence = 0  # its revision as far as we know
+        self._known = 0  # the newest revision that we were told of
 
     # reads
 
@@ -69,13 +81,14 @@ class EtcdStore:
         request = rpc.RangeRequest(key=first, range_end=_prefix_end(prefix), limit=limit, revision=revision)
         answer = await self._read_at(request, revision)
         self.timings.add(("list", resource_of(prefix)), perf_counter() - started)
+        self._known = max(self._known, answer.header.revision)
         remaining = answer.count - len(answer.kvs)
         items = [_stored(kv) for kv in answer.kvs]
         return Page(items=items, revision=answer.header.revision, more=answer.more, remaining=remaining)
 
     async def _read_at(self, request: Any, revision: int) -> Any:
         try:
-            return await self._connection.read(RANGE, request.SerializeToString())
+            return await self._connection.read(RANGE, request.SerializeToString(), seconds=LIST_SECONDS)
         except Compacted:
             raise Compacted(await self._oldest(revision)) from None
         except FutureRevision:
@@ -103,22 +116,34 @@ class EtcdStore:
     # writes
 
     async def create(self, key: str, value: bytes, *, ttl_seconds: int = 0) -> int:
-        request = await self._put(key, value, 0, ttl_seconds)
-        started = perf_counter()
-        try:
-            answer = await self._connection.write(TXN, request)
-            self.timings.add(("create", resource_of(key)), perf_counter() - started)
-        except Ambiguous as lost:
-            return await self._created(key, value, lost)
-        except LeaseGone:
-            self._leases.forget()
-            return await self.create(key, value, ttl_seconds=ttl_seconds)
-        if not answer.succeeded:
-            raise KeyExists(key)
-        return self._acknowledge(key, value, answer)
+        name, since = key.encode(), self._known
+        put = await self._put(name, value, ttl_seconds)
+        lost = StoreUnavailable("etcd: the create fence is written too often")
+        for _ in range(CREATE_TRIES):
+            request = messages.creating(name, put, fence=FENCE, revision=self._fence)
+            started = perf_counter()
+            try:
+                answer = await self._connection.write(TXN, request)
+                self.timings.add(("create", resource_of(key)), perf_counter() - started)
+            except Ambiguous as failure:
+                lost = failure
+                if revision := await self._created(key, value, since, failure):
+                    return revision
+                continue
+            except LeaseGone:
+                self._leases.forget()
+                put = await self._put(name, value, ttl_seconds)
+                continue
+            if answer.succeeded:
+                return self._acknowledge(key, value, answer)
+            if _found(answer) is not None:
+                raise KeyExists(key)
+            self._fence = _fence_of(answer)
+        raise lost
 
     async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
-        request = await self._put(key, value, revision, ttl_seconds)
+        name = key.encode()
+        request = messages.expecting(name, revision, await self._put(name, value, ttl_seconds))
         started = perf_counter()
         try:
             answer, lost = await self._compared(request)
@@ -150,14 +175,12 @@ class EtcdStore:
         return int(answer.header.revision)
 
     def _acknowledge(self, key: str, value: bytes, answer: Any) -> int:
-        revision = int(answer.header.revision)
+        revision = self._known = int(answer.header.revision)
         self.acknowledged(Change(key, value, revision, deleted=not value, previous=None))
         return revision
 
-    async def _put(self, key: str, value: bytes, revision: int, ttl_seconds: int) -> bytes:
-        lease = await self._leases.lease(ttl_seconds) if ttl_seconds else 0
-        name = key.encode()
-        return messages.expecting(name, revision, messages.put(name, value, lease))
+    async def _put(self, name: bytes, value: bytes, ttl_seconds: int) -> bytes:
+        return messages.put(name, value, await self._leases.lease(ttl_seconds) if ttl_seconds else 0)
 
     async def _compared(self, request: bytes) -> tuple[Any, Ambiguous | None]:
         """A transaction that compares an existing revision: it can be applied once only, so a lost one is repeated."""
@@ -166,14 +189,36 @@ class EtcdStore:
         except Ambiguous as lost:
             return await self._connection.read(TXN, request), lost
 
-    async def _created(self, key: str, value: bytes, lost: Ambiguous) -> int:
+    async def _created(self, key: str, value: bytes, since: int, lost: Ambiguous) -> int:
+        """The revision of a create whose answer was lost; 0 if it was not and will not be applied. Raises KeyExists."""
+        self._fence = fence = await self._fences.current()
         current = await self.get(key)
         if current is None:
-            raise lost
+            return await self._passed(key, value, since, fence, lost)
         first = current if current.revision == current.created else await self._value_at(key, current.created, lost)
         if first.value != value:
             raise KeyExists(key)
         return first.revision
+
+    async def _passed(self, key: str, value: bytes, after: int, until: int, lost: Ambiguous) -> int:
+        """The revision above `after` and up to `until` at which the key was given this value; 0 for none."""
+        followed: Any = stream.follow(self._connection, key, after=after)
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS), aclosing(followed) as batches:
+                async for batch in batches:
+                    for change in batch.changes:
+                        if change.key == key and change.value == value:
+                            return int(change.revision)
+                    if batch.revision >= until:
+                        return 0
+        except (TimeoutError, Compacted):
+            pass
+        raise lost
+
+    async def _write_fence(self) -> int:
+        # Writing it once more is harmless: it can only make others repeat their creates.
+        answer = await self._connection.read(PUT, rpc.PutRequest(key=FENCE).SerializeToString())
+        return int(answer.header.revision)
 
     async def _updated(self, value: bytes, revision: int, current: Stored | None, lost: Ambiguous) -> int:
         """What became of an update of `revision` whose answer was lost: its revision if it was applied."""
@@ -245,3 +290,9 @@ def _found(answer: Any) -> Stored | None:
     """What the failed branch of a transaction read."""
     kvs = answer.responses[0].response_range.kvs
     return _stored(kvs[0]) if kvs else None
+
+
+def _fence_of(answer: Any) -> int:
+    """The fence's revision, read by the failed branch of a creation."""
+    kvs = answer.responses[1].response_range.kvs
+    return int(kvs[0].mod_revision) if kvs else 0

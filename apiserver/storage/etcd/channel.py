@@ -37,9 +37,9 @@ from apiserver.storage.etcd.messages import Method
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.5  # how exact deadlines are
-SILENT_TICKS = 20  # without a byte, while calls wait: the peer is asked whether it lives...
-LOST_TICKS = 30  # ...and given up
+TICK_SECONDS = 0.25  # how exact deadlines are
+SILENT_TICKS = 40  # without a byte, while calls wait: the peer is asked whether it lives...
+LOST_TICKS = 60  # ...and given up
 _STREAM_CREDIT = frames.OUR_WINDOW // 2  # bytes received before their window is given back
 _CREDIT = 1 << 30
 _BLOCKS_KEPT = 64
@@ -100,6 +100,12 @@ class Channel(asyncio.Protocol):
         call = Stream(taken=self._credit, cancel=self._cancel)
         self._begin(call, method, message, last=False)
         return call
+
+    def end_streams(self) -> None:
+        """The server is not trusted to go on telling: who reads a stream is to read it elsewhere."""
+        for call in [call for call in self._calls.values() if isinstance(call, Stream)]:
+            self._cancel(call)
+            call.end(Failure(CANCELLED, "the member does not answer others"))
 
     def close(self) -> None:
         self.closed = True
@@ -201,7 +207,7 @@ class Channel(asyncio.Protocol):
         self._ticks += 1
         self._silent = self._silent + 1 if self._calls else 0
         for call in list(self._calls.values()):
-            if 0 < call.deadline < self._ticks:
+            if 0 < call.deadline <= self._ticks:
                 self._cancel_late(call)
         if self._silent == SILENT_TICKS:
             self._send(_PING)

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from apiserver.storage.etcd.calls import CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, Failure, Stream
+from apiserver.storage.etcd.calls import (
+    CANCELLED,
+    DEADLINE_EXCEEDED,
+    RESOURCE_EXHAUSTED,
+    UNAVAILABLE,
+    UNKNOWN,
+    Failure,
+    Stream,
+)
 from apiserver.storage.etcd.channel import Channel
 from apiserver.storage.etcd.messages import Method
 from apiserver.storage.interface import Compacted, FutureRevision, StoreUnavailable, ValueTooLarge
@@ -25,7 +33,9 @@ from pocketkube.base.backoff import Backoff
 log = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 15.0  # for one operation with all its retries
-ATTEMPT_SECONDS = 5.0  # after which another member is asked
+ATTEMPT_SECONDS = 1.0  # after which another member is asked: what was passed on to a leader that died is never answered
+AGAIN_SECONDS = 0.5  # the same for the tries after the first, growing...
+LONGEST_SECONDS = 5.0  # ...to this
 _PORT = 2379
 _TRANSIENT = {UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED}
 
@@ -94,6 +104,10 @@ class Member:
         )
         return channel
 
+    def end_streams(self) -> None:
+        if self._channel is not None:
+            self._channel.end_streams()
+
     def close(self) -> None:
         if self._channel is not None:
             self._channel.close()
@@ -119,17 +133,19 @@ class Connection:
         return self._members[self._at]
 
     def leave(self, member: Member) -> None:
-        """Ask the next member from now on, if this one is still asked."""
-        if member is self.member:
+        """Ask the next member from now on, if this one is still asked. One that hangs says nothing on its streams either."""
+        if member is self.member and len(self._members) > 1:
             self._at = (self._at + 1) % len(self._members)
+            member.end_streams()
 
-    async def read(self, method: Method, message: bytes) -> Any:
-        """A call that may be repeated. Raises StoreUnavailable after the deadline, Compacted, FutureRevision."""
+    async def read(self, method: Method, message: bytes, *, seconds: float = ATTEMPT_SECONDS) -> Any:
+        """A call that may be repeated, first after `seconds`. Raises StoreUnavailable after the deadline, Compacted,
+        FutureRevision."""
         member = self.member
         try:
-            data = await member.ask(method, message, seconds=ATTEMPT_SECONDS)
+            data = await member.ask(method, message, seconds=seconds)
         except Failure as failure:
-            data = await self._again(method, message, member, failure, repeatable=True)
+            data = await self._again(method, message, member, failure, repeatable=True, seconds=seconds)
         return method.response.FromString(data)
 
     async def write(self, method: Method, message: bytes) -> Any:
@@ -138,15 +154,16 @@ class Connection:
         try:
             data = await member.ask(method, message, seconds=ATTEMPT_SECONDS)
         except Failure as failure:
-            data = await self._again(method, message, member, failure, repeatable=False)
+            data = await self._again(method, message, member, failure, repeatable=False, seconds=ATTEMPT_SECONDS)
         return method.response.FromString(data)
 
     async def _again(
-        self, method: Method, message: bytes, member: Member, failure: Failure, *, repeatable: bool
+        self, method: Method, message: bytes, member: Member, failure: Failure, *, repeatable: bool, seconds: float
     ) -> bytes:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DEADLINE_SECONDS
         backoff = Backoff(0.02, 0.5, jitter=0.2)
+        patience = Backoff(max(AGAIN_SECONDS, seconds / 2), LONGEST_SECONDS)
         while True:
             _raise_if_final(failure)
             self.leave(member)
@@ -158,7 +175,7 @@ class Connection:
             await asyncio.sleep(backoff.next())
             member = self.member
             try:
-                return await member.ask(method, message, seconds=min(ATTEMPT_SECONDS, max(left, 0.1)))
+                return await member.ask(method, message, seconds=min(patience.next(), max(left, 0.1)))
             except Failure as again:
                 failure = again
 
@@ -181,8 +198,13 @@ def _raise_if_final(failure: Failure) -> None:
         raise ValueTooLarge(failure.details) from failure
     if "lease not found" in failure.details:
         raise LeaseGone(_text(failure)) from failure
-    if failure.code not in _TRANSIENT and not _not_applied(failure):
+    if not _transient(failure) and not _not_applied(failure):
         raise StoreUnavailable(_text(failure)) from failure
+
+
+def _transient(failure: Failure) -> bool:
+    """Another try may do better. Where etcd itself ran out of time it says so in Go's words, under no code of its own."""
+    return failure.code in _TRANSIENT or (failure.code == UNKNOWN and failure.details.startswith("context "))
 
 
 def _not_applied(failure: Failure) -> bool:

@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import etcd3.etcdrpc.rpc_pb2 as rpc
 
-__all__ = ["COMPACT", "LEASE_GRANT", "RANGE", "TXN", "WATCH", "Method", "delete", "expecting", "put", "rpc"]
+__all__ = [
+    "COMPACT",
+    "LEASE_GRANT",
+    "PUT",
+    "RANGE",
+    "TXN",
+    "WATCH",
+    "Method",
+    "creating",
+    "delete",
+    "expecting",
+    "put",
+    "rpc",
+]
 
 
 def _generated() -> Any:
@@ -42,6 +55,7 @@ class Method(NamedTuple):
 
 RANGE = Method("/etcdserverpb.KV/Range", rpc.RangeResponse)
 TXN = Method("/etcdserverpb.KV/Txn", rpc.TxnResponse)
+PUT = Method("/etcdserverpb.KV/Put", rpc.PutResponse)
 COMPACT = Method("/etcdserverpb.KV/Compact", rpc.CompactionResponse)
 LEASE_GRANT = Method("/etcdserverpb.Lease/LeaseGrant", rpc.LeaseGrantResponse)
 # hasleader: a member that is cut off from its cluster ends the stream, instead of staying silent
@@ -83,8 +97,22 @@ def delete(key: bytes) -> bytes:
 
 def expecting(key: bytes, revision: int, operation: bytes) -> bytes:
     """TxnRequest{compare: {target: MOD, key, mod_revision: revision}, success: operation, failure: {request_range: {key}}}:
-    `operation` if the key is at `revision` (0: absent), else a read of the key."""
+    `operation` if the key is at `revision`, else a read of the key."""
     name = varint(len(key)) + key
-    compare = b"\x10\x02\x1a%b\x30%b" % (name, varint(revision))
-    otherwise = _sized(b"\x0a", b"\x0a" + name)
-    return _sized(b"\x0a", compare) + _sized(b"\x12", operation) + _sized(b"\x1a", otherwise)
+    return _at(name, revision) + _sized(b"\x12", operation) + _look(name)
+
+
+def creating(key: bytes, operation: bytes, *, fence: bytes, revision: int) -> bytes:
+    """`operation` if the key is absent and the key `fence` at `revision`, else a read of both."""
+    name, other = varint(len(key)) + key, varint(len(fence)) + fence
+    return _at(name, 0) + _at(other, revision) + _sized(b"\x12", operation) + _look(name) + _look(other)
+
+
+def _at(name: bytes, revision: int) -> bytes:
+    """compare of a TxnRequest; `name` with its size."""
+    return _sized(b"\x0a", b"\x10\x02\x1a%b\x30%b" % (name, varint(revision)))
+
+
+def _look(name: bytes) -> bytes:
+    """failure of a TxnRequest."""
+    return _sized(b"\x1a", _sized(b"\x0a", b"\x0a" + name))
