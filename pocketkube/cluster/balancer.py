@@ -4,8 +4,9 @@ The file names a server a line, ADDRESS:PORT, and is read again on SIGHUP: a new
 named any more gets none and keeps those that it has until it ends them.
 
 Bytes pass through untouched, so TLS and client certificates stay between client and server. A new connection goes to the server
-with the fewest; one that refuses, does not accept in time or does not say it is ready gets none, and one that stops being ready loses those
-it has: its clients reconnect and reach another.
+with the fewest; one that refuses, does not accept in time, does not say it is ready or is late to say so gets none, and one that stops
+being ready loses those it has: its clients reconnect and reach another. So a server that hangs, for which its kernel goes on accepting,
+gets nothing new after two seconds and is left by everyone after four.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ log = logging.getLogger("balancer")
 
 CONNECT_SECONDS = 2.0
 CHECK_SECONDS = 1.0  # between looks at a server's readiness
+LATE_SECONDS = 1.0  # a server whose readiness answer takes longer gets no new connection until it comes
 ANSWER_SECONDS = 3.0  # a readiness answer that takes longer counts as none
 HIGH_WATER = 1 << 18  # bytes waiting for a slow reader before its sender is paused
 
@@ -38,9 +40,14 @@ class Server:
     host: str
     port: int
     ready: bool = True
+    late: bool = False  # with the answer to whether it is ready
     pairs: set[Side] = field(default_factory=set)
 
+    def is_late(self) -> None:
+        self.late = True
+
     def mark(self, ready: bool) -> None:
+        self.late = False
         if ready != self.ready:
             log.log(
                 logging.INFO if ready else logging.WARNING,
@@ -126,8 +133,8 @@ class Balancer:
         self._context.verify_mode = ssl.CERT_NONE
 
     def candidates(self) -> list[Server]:
-        """In the order to try: ready ones first, the least used of them first. One that is not ready is better than none."""
-        return sorted(self.servers, key=lambda s: (not s.ready, len(s.pairs)))
+        """In the order to try: ready ones first, of them those that answer in time, the least used first. Any is better than none."""
+        return sorted(self.servers, key=lambda s: (not s.ready, s.late, len(s.pairs)))
 
     def accept(self) -> Side:
         return _Client(self)
@@ -168,7 +175,11 @@ class Balancer:
                 continue
             try:
                 while True:
-                    server.mark(await _ready(reader, writer))
+                    late = asyncio.get_running_loop().call_later(LATE_SECONDS, server.is_late)
+                    try:
+                        server.mark(await _ready(reader, writer))
+                    finally:
+                        late.cancel()
                     if server.ready:
                         self.answered.set()
                     await asyncio.sleep(CHECK_SECONDS)

@@ -32,6 +32,7 @@ class Count:
     failures: list[str] = field(default_factory=list)
     longest_gap: float = 0.0
     slowest: float = 0.0  # seconds of one request that succeeded
+    last_failure: float = 0.0  # monotonic time at which it ended
     _last: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -44,6 +45,7 @@ class Count:
         with self._lock:
             self.sent += 1
             if failure:
+                self.last_failure = now
                 self.failures.append(f"{time.strftime('%H:%M:%S', time.gmtime())} after {now - began:.2f}s: {failure}")
                 return
             self.slowest = max(self.slowest, now - began)
@@ -61,14 +63,14 @@ class Count:
 
 
 @contextmanager
-def asking(url: str, *, clients: int = 4, pause: float = 0.02, timeout: float = 2.0) -> Iterator[Count]:
-    """`clients` at once send GETs to `url`, each on a connection of its own, as a new visitor would. Anything but 200 is a loss."""
-    to = urlsplit(url)
-    assert to.hostname and to.port
+def asking(*urls: str, clients: int = 4, pause: float = 0.02, timeout: float = 2.0) -> Iterator[Count]:
+    """`clients` at once send GETs, each to one of the URLs and each on a connection of its own, as a new visitor would. Anything
+    but 200 is a loss."""
     count, stop = Count(), threading.Event()
 
-    def ask() -> str:
-        connection = http.client.HTTPConnection(str(to.hostname), to.port, timeout=timeout)
+    def ask(url: str) -> str:
+        to = urlsplit(url)
+        connection = http.client.HTTPConnection(to.netloc, timeout=timeout)
         try:
             connection.request("GET", to.path or "/")
             answer = connection.getresponse()
@@ -79,14 +81,14 @@ def asking(url: str, *, clients: int = 4, pause: float = 0.02, timeout: float = 
             connection.close()
         return "" if answer.status == 200 else f"{answer.status} {body[:100]!r}"
 
-    def visit() -> None:
+    def visit(url: str) -> None:
         while not stop.is_set():
             began = time.monotonic()
-            count.ended(began, ask())
+            count.ended(began, ask(url))
             stop.wait(pause)
 
     with ThreadPoolExecutor(clients) as pool:
-        running = [pool.submit(visit) for _ in range(clients)]
+        running = [pool.submit(visit, urls[i % len(urls)]) for i in range(clients)]
         try:
             yield count
         finally:
@@ -106,7 +108,7 @@ class Writes:
 
 
 @contextmanager
-def writing(kubeconfig: Path, *, prefix: str, clients: int = 3, pause: float = 0.02) -> Iterator[Writes]:
+def writing(kubeconfig: Path, *, prefix: str, clients: int = 6, pause: float = 0.02) -> Iterator[Writes]:
     """`clients` at once create ConfigMaps `PREFIX-N-M`, each over one kept connection, made anew after a failure."""
     server, context = _admin(kubeconfig)
     writes, stop = Writes(), threading.Event()
@@ -166,5 +168,5 @@ def _admin(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
             data = user.get(f"{name}-data")
             file.write_bytes(base64.b64decode(data) if data else Path(user[name]).read_bytes())
             files.append(file)
-        context.load_cert_chain(*files)
+        context.load_cert_chain(files[0], files[1])
     return urlsplit(cluster["server"]).netloc, context

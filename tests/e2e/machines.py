@@ -20,10 +20,13 @@ mount --bind {root}/docker /var/lib/docker && hostname {name} && echo ready && e
 
 
 class Bridge:
-    """The wire between machines. `prefix` is the first three octets of its /24; this machine itself is .1."""
+    """The wire between machines. `prefix` is the first three octets of its /24; this machine itself is .1.
+    `there`: someone else made it, and removes it."""
 
-    def __init__(self, name: str, prefix: str):
+    def __init__(self, name: str, prefix: str, *, there: bool = False):
         self.name, self.prefix = name, prefix
+        if there:
+            return
         subprocess.run(["ip", "link", "del", name], capture_output=True)  # left by a run of these tests that was killed
         run("ip", "link", "add", name, "type", "bridge")
         run("ip", "addr", "add", f"{prefix}.1/24", "dev", name)
