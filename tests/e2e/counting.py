@@ -12,6 +12,7 @@ import ssl
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,10 +27,13 @@ GIVE_UP_SECONDS = 30.0  # a request without an answer for this long has failed
 
 @dataclass
 class Count:
-    """Requests in the order in which they ended. `longest_gap`: seconds between two successes, or between one and now."""
+    """Requests in the order in which they ended. `longest_gap`: seconds between two successes, or between one and now.
+    `phase` is what is being done to the cluster; losses are counted for each."""
 
     sent: int = 0
+    phase: str = ""
     failures: list[str] = field(default_factory=list)
+    lost_in: Counter[str] = field(default_factory=Counter)
     longest_gap: float = 0.0
     slowest: float = 0.0  # seconds of one request that succeeded
     last_failure: float = 0.0  # monotonic time at which it ended
@@ -46,7 +50,10 @@ class Count:
             self.sent += 1
             if failure:
                 self.last_failure = now
-                self.failures.append(f"{time.strftime('%H:%M:%S', time.gmtime())} after {now - began:.2f}s: {failure}")
+                self.lost_in[self.phase] += 1
+                self.failures.append(
+                    f"{time.strftime('%H:%M:%S', time.gmtime())} after {now - began:.2f}s: {failure} {self.phase}"
+                )
                 return
             self.slowest = max(self.slowest, now - began)
             self.longest_gap = max(self.longest_gap, now - self._last)
@@ -57,13 +64,13 @@ class Count:
 
     def __str__(self) -> str:
         return (
-            f"{self.sent} sent, {self.lost} lost, longest gap {self.longest_gap:.2f}s, slowest {self.slowest:.2f}s"
+            f"{self.sent} sent, {self.lost} lost {dict(self.lost_in) or ''}, longest gap {self.longest_gap:.2f}s, slowest {self.slowest:.2f}s"
             + "".join(f"\n  {line}" for line in self.failures[:20])
         )
 
 
 @contextmanager
-def asking(*urls: str, clients: int = 4, pause: float = 0.02, timeout: float = 2.0) -> Iterator[Count]:
+def asking(*urls: str, clients: int = 4, pause: float = 0.05, timeout: float = 2.0) -> Iterator[Count]:
     """`clients` at once send GETs, each to one of the URLs and each on a connection of its own, as a new visitor would. Anything
     but 200 is a loss."""
     count, stop = Count(), threading.Event()
@@ -108,7 +115,7 @@ class Writes:
 
 
 @contextmanager
-def writing(kubeconfig: Path, *, prefix: str, clients: int = 6, pause: float = 0.02) -> Iterator[Writes]:
+def writing(kubeconfig: Path, *, prefix: str, clients: int = 3, pause: float = 0.05) -> Iterator[Writes]:
     """`clients` at once create ConfigMaps `PREFIX-N-M`, each over one kept connection, made anew after a failure."""
     server, context = _admin(kubeconfig)
     writes, stop = Writes(), threading.Event()
