@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,6 +134,9 @@ class Statuses:
             PODS, meta["name"], body, namespace=meta["namespace"], type="strategic", subresource="status"
         )
         known.base, known.version = wanted, _version(answer)
+        sent = {c["type"] for c in changes.get("conditions") or ()}
+        if contradicts(answer.get("status") or {}, wanted, but=sent):  # another spoke while we wrote of other things
+            known.base, known.written = answer["status"], False
 
     async def delete(self, pod: Obj) -> None:
         """Take the finished pod out of the API: the last word of its deletion. Tries until it is gone."""
@@ -155,10 +158,13 @@ def _version(pod: Obj) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def contradicts(found: Obj, wanted: Obj) -> bool:
-    """Whether a status says otherwise than ours in what nobody but a kubelet can know. Pure."""
+def contradicts(found: Obj, wanted: Obj, *, but: Container[str] = ()) -> bool:
+    """Whether a status says otherwise than ours in what nobody but a kubelet can know: in conditions `but` these. What others
+    called finished stays so. Pure."""
+    if found.get("phase") in ("Succeeded", "Failed"):
+        return False
     there = {c["type"]: c.get("status") for c in found.get("conditions") or ()}
-    own = [c for c in wanted.get("conditions") or () if c["type"] in OWNED]
+    own = [c for c in wanted.get("conditions") or () if c["type"] in OWNED and c["type"] not in but]
     return any(there.get(c["type"]) != c.get("status") for c in own)
 
 

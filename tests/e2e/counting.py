@@ -64,7 +64,8 @@ class Count:
 
     def __str__(self) -> str:
         return (
-            f"{self.sent} sent, {self.lost} lost {dict(self.lost_in) or ''}, longest gap {self.longest_gap:.2f}s, slowest {self.slowest:.2f}s"
+            f"{self.sent} sent, {self.lost} lost {dict(self.lost_in) or ''}, "
+            f"longest gap {self.longest_gap:.2f}s, slowest {self.slowest:.2f}s"
             + "".join(f"\n  {line}" for line in self.failures[:20])
         )
 
