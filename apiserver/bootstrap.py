@@ -126,6 +126,7 @@ async def _publish_authentication(api: Api, cluster: Cluster) -> None:
         data["requestheader-allowed-names"] = orjson.dumps(options.requestheader_allowed_names).decode()
         data["requestheader-username-headers"] = orjson.dumps(options.requestheader_username_headers).decode()
         data["requestheader-group-headers"] = orjson.dumps(options.requestheader_group_headers).decode()
+        data["requestheader-uid-headers"] = orjson.dumps(options.requestheader_uid_headers).decode()
         data["requestheader-extra-headers-prefix"] = orjson.dumps(options.requestheader_extra_headers_prefix).decode()
     name = "extension-apiserver-authentication"
     wanted = {

@@ -36,6 +36,14 @@ def is_upgrade(request: Request) -> bool:
     return "pocketkube.upgrade" in request.scope.get("extensions", {})
 
 
+def is_websocket(request: Request) -> bool:
+    return (
+        request.header(b"upgrade").lower() == b"websocket"
+        and bool(request.header(b"sec-websocket-key"))
+        and is_upgrade(request)
+    )
+
+
 async def tunnel(request: Request, target: Target, path: str, *, headers: Headers) -> Refusal | None:
     """Pass an upgrade request on and become a pipe. None when the pipe has ended; the answer where it was refused.
 

@@ -9,6 +9,7 @@ from apiserver.aggregation.service import Service, Unreachable
 from apiserver.api import Api
 from apiserver.backends import BackendError, Target
 from apiserver.handlers import forwarding
+from apiserver.options import Options
 from apiserver.request import Request, Response
 from apiserver.tunnels import is_upgrade, tunnel
 
@@ -42,9 +43,7 @@ async def _pass_on(api: Api, request: Request, target: Target) -> Response | Non
     query: bytes = request.scope["query_string"]
     path = (request.scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
     upgrade = is_upgrade(request)
-    claimed = (*api.options.requestheader_username_headers, *api.options.requestheader_group_headers)
-    extra = api.options.requestheader_extra_headers_prefix
-    headers = identity.anonymous(forwarding.passed(request, upgrade=upgrade), [n.lower() for n in (*claimed, *extra)])
+    headers = identity.anonymous(forwarding.passed(request, upgrade=upgrade), _claims(api.options))
     headers += identity.headers_of(request.user)
     if upgrade:
         refused = await tunnel(request, target, path, headers=headers)
@@ -63,6 +62,13 @@ async def _pass_on(api: Api, request: Request, target: Target) -> Response | Non
     finally:
         await answer.close()
     return None
+
+
+def _claims(options: Options) -> list[str]:
+    """The headers by which a front proxy would say who asks; nobody else may."""
+    names = (*options.requestheader_username_headers, *options.requestheader_uid_headers)
+    more = (*options.requestheader_group_headers, *options.requestheader_extra_headers_prefix)
+    return [name.lower() for name in (*names, *more)]
 
 
 def _text(why: str) -> Response:

@@ -11,6 +11,7 @@ from apiserver.handlers.pods import container_of, node_of, pod_of
 from apiserver.kubelets import address
 from apiserver.registry.resource import Resource
 from apiserver.request import Request, Response
+from apiserver.tunnels import is_websocket
 from pocketkube.api.meta import errors, field
 
 _PASSED = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
@@ -20,6 +21,10 @@ _MOST_WORDS = 1 << 16  # bytes of a refusal
 
 async def handle(api: Api, request: Request, resource: Resource) -> Response | None:
     _check(request)
+    if is_websocket(request):
+        from apiserver import websockets
+
+        websockets.Messages(request, lines=False).install()
     pod = await pod_of(api, request, resource)
     container = container_of(pod, request.query.get("container", ""))
     if not (pod.get("spec") or {}).get("nodeName"):

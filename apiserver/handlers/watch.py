@@ -18,6 +18,7 @@ from apiserver.request import Request
 from apiserver.selecting import query_of
 from apiserver.storage.cache import Watcher, frame
 from apiserver.storage.interface import Compacted
+from apiserver.tunnels import is_websocket
 from pocketkube.api.meta import errors
 
 MINIMUM_SECONDS = 1800
@@ -30,6 +31,10 @@ _HEADERS = [
 async def handle(api: Api, request: Request, resource: Resource) -> None:
     seconds = request.integer("timeoutSeconds") or int(MINIMUM_SECONDS * (1 + random.random()))
     check_options(request.query, watch=True)
+    if is_websocket(request):
+        from apiserver import websockets
+
+        websockets.Messages(request, lines=True).install()
     try:
         watcher = await _open(api, request, resource)
     except Compacted as gone:

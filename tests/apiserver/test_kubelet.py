@@ -12,7 +12,7 @@ import pytest
 
 from apiserver.app import own_address
 from pocketkube.base import serving, tls
-from tests.apiserver.server import WAIT_SECONDS, Client, pod, running
+from tests.apiserver.server import WAIT_SECONDS, Client, eventually, pod, running
 from tests.certificates import Pki
 from tests.conftest import free_port
 
@@ -25,6 +25,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.answer = b""
+        self.later = b""  # follows once the answer has been read
         self.heads: list[str] = []
         self.port = 0
 
@@ -32,6 +33,9 @@ class Peer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.heads.append(head)
         writer.write(self.answer)
+        if self.later:
+            await asyncio.sleep(0.05)
+            writer.write(self.later)
         if b" 101 " in self.answer:
             while data := await reader.read(1000):
                 writer.write(data.upper())
@@ -198,3 +202,88 @@ async def test_watch_over_a_real_connection_ends_with_the_client(client: Client)
         async with asyncio.timeout(WAIT_SECONDS):
             while cache.watchers:  # noqa: ASYNC110 - the cache has no event for it
                 await asyncio.sleep(0.001)
+
+
+def websocket(*protocols: str) -> list[str]:
+    found = [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    return [*found, f"Sec-WebSocket-Protocol: {', '.join(protocols)}"] if protocols else found
+
+
+@pytest.mark.parametrize(
+    ("protocols", "frames"),
+    [
+        pytest.param(("binary.k8s.io",), b"\x82\x05hello\x82\x06 world\x88\x02\x03\xe8", id="binary"),
+        pytest.param((), b"\x82\x05hello\x82\x06 world\x88\x02\x03\xe8", id="none"),
+        pytest.param(("base64.binary.k8s.io",), b"\x81\x08aGVsbG8=\x81\x08IHdvcmxk\x88\x02\x03\xe8", id="base64"),
+    ],
+)
+async def test_logs_over_a_websocket(client: Client, kubelet: Peer, protocols: tuple[str, ...], frames: bytes) -> None:
+    """behaviour 59"""
+    kubelet.answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    kubelet.later = b"6\r\n world\r\n0\r\n\r\n"
+    async with listening(client) as port:
+        answer = await talk(port, f"{PODS}/p/log?follow=true", *websocket(*protocols))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ") and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo" in head
+    assert (b"Sec-WebSocket-Protocol" in head) is bool(protocols)
+    assert body == frames
+
+
+async def test_watches_over_a_websocket(client: Client) -> None:
+    cache = client.server.registry.by_plural("", "configmaps").cache
+    async with listening(client) as port:
+        answer = await talk(port, "/api/v1/namespaces/kube-system/configmaps?watch=1", *websocket(), until=b'"ADDED"')
+        assert b"101 Switching" in answer and answer.partition(b"\r\n\r\n")[2][:1] == b"\x81"
+
+        async def over() -> bool:
+            return not cache.watchers
+
+        await eventually(over)
+
+
+async def test_a_refused_websocket_is_told_why(client: Client, kubelet: Peer) -> None:
+    async with listening(client) as port:
+        answer = await talk(port, f"{PODS}/p/log?container=none", *websocket())
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"container none is not valid" in answer
+
+
+async def test_admission_sees_a_connect_before_the_upgrade(client: Client, kubelet: Peer) -> None:
+    """behaviour 26"""
+    api = "/apis/admissionregistration.k8s.io/v1"
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CONNECT"],
+        "resources": ["pods/exec", "pods/proxy"],
+    }
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "no-shells"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [
+                {"expression": "!has(object.command) || object.command[0] != 'sh'", "message": "no shells"}
+            ],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "no-shells"},
+        "spec": {"policyName": "no-shells", "validationActions": ["Deny"]},
+    }
+    await client.ok("POST", f"{api}/validatingadmissionpolicies", policy)
+    await client.ok("POST", f"{api}/validatingadmissionpolicybindings", binding)
+    kubelet.answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n"
+    upgrade = ("Connection: Upgrade", "Upgrade: SPDY/3.1")
+    async with listening(client) as port:
+        refused = await talk(port, f"{PODS}/p/exec?command=sh&stdout=true", *upgrade, method="POST")
+        assert b"no shells" in refused and b" 101 " not in refused and not kubelet.heads
+        allowed = await talk(port, f"{PODS}/p/exec?command=ls&stdout=true", *upgrade, method="POST", until=b"\r\n\r\n")
+        assert b" 101 " in allowed
