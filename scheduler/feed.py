@@ -26,7 +26,7 @@ class Feed:
         pods.add_handler(on_add=self._pod_added, on_update=self._pod_updated, on_delete=self._pod_deleted)
         nodes = informers.of(NODES)
         nodes.add_handler(on_add=self._node_set, on_update=self._node_updated, on_delete=self._node_deleted)
-        namespaces = informers.of(NAMESPACES)
+        namespaces = informers.of(NAMESPACES, optional=True)  # until v1.20 schedulers may not list them
         namespaces.add_handler(
             on_add=self._namespace_set,
             on_update=lambda _, new: self._namespace_set(new),

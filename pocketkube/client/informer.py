@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ from pocketkube.client.rest import Client
 from pocketkube.client.store import Indexer, Store, key_of
 
 log = logging.getLogger(__name__)
+
+OPTIONAL_SECONDS = 5.0  # that an informer may take which is not needed
 
 Obj = dict[str, Any]
 Transform = Callable[[Obj], Obj]
@@ -160,6 +163,7 @@ class Informers:
         self.client = client
         self._clock = clock
         self._shared: dict[tuple[Resource, str, str, str], Informer] = {}
+        self._optional: set[Informer] = set()
         self._started: asyncio.TaskGroup | None = None
 
     def of(
@@ -170,8 +174,12 @@ class Informers:
         label_selector: str = "",
         field_selector: str = "",
         indexers: Mapping[str, Indexer] | None = None,
+        optional: bool = False,
     ) -> Informer:
-        """The shared informer; indexes add up over its users. One asked for while run() goes is started at once."""
+        """The shared informer; indexes add up over its users. One asked for while run() goes is started at once.
+
+        `optional`: wait_synced() goes on without it where the server will not list it, such as an earlier release's
+        for want of a right."""
         identity = (resource, namespace, label_selector, field_selector)
         informer = self._shared.get(identity)
         if informer is None:
@@ -188,6 +196,8 @@ class Informers:
                 self._started.create_task(informer.run(), name=f"informer {resource.qualified}")
         for name, indexer in (indexers or {}).items():
             informer.store.add_indexer(name, indexer)
+        if optional:
+            self._optional.add(informer)
         return informer
 
     async def run(self) -> None:
@@ -203,8 +213,12 @@ class Informers:
 
     @property
     def synced(self) -> bool:
-        return all(informer.synced for informer in self._shared.values())
+        return all(informer.synced for informer in self._shared.values() if informer not in self._optional)
 
     async def wait_synced(self) -> None:
         for informer in [*self._shared.values()]:
-            await informer.wait_synced()
+            if informer not in self._optional:
+                await informer.wait_synced()
+        for informer in self._optional:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(informer.wait_synced(), OPTIONAL_SECONDS)

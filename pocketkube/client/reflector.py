@@ -4,6 +4,7 @@
     watch from the list's version  -> sink.apply(type, object), bookmarks move the version on
     watch ended or cut             -> watch again from the last version seen
     410 Gone, or any other refusal -> list again, then watch
+    404, the server has no such collection -> its older version, or none: sink.replace([])
 
 Nothing is missed: what happened between two watches comes by version, or by the list's difference.
 """
@@ -58,6 +59,7 @@ class Reflector:
         self._failing = False
         self.version = ""  # the last resourceVersion seen; "" means list first
         self._listed_at = "0"
+        self._listed = False
 
     async def run(self) -> None:
         while True:
@@ -68,6 +70,8 @@ class Reflector:
             except errors.Gone:
                 log.debug("%s: version %s is too old, listing again", self._resource.qualified, self.version)
                 await self._again(list_at="" if not self.version else "0")
+            except errors.NotFound as e:
+                await self._not_served(e)
             except errors.StatusError as e:
                 self._warn(e)
                 await self._again(list_at="")
@@ -80,6 +84,16 @@ class Reflector:
         self.version, self._listed_at = "", list_at
         await self._clock.sleep(self._backoff.next())
 
+    async def _not_served(self, e: errors.NotFound) -> None:
+        """A server without this collection has no objects of it: what waits for them may go on."""
+        if not self._listed and self._client.earlier.fall_back(self._resource):
+            log.info("%s is not served, trying an older version", self._resource.api_version)
+            return
+        self._warn(e)
+        if not self._listed:
+            self._sink.replace([])
+        await self._again(list_at="")
+
     async def _list(self) -> None:
         found = await self._client.list(
             self._resource, self._namespace, resourceVersion=self._listed_at, **self._selectors
@@ -91,6 +105,7 @@ class Reflector:
             items += page.get("items") or []
             meta = page["metadata"]
         self._sink.replace(typed(self._resource, items))
+        self._listed = True
         self.version, self._listed_at = found["metadata"]["resourceVersion"], "0"
         self._recovered()
 

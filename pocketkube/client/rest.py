@@ -19,6 +19,7 @@ import orjson
 from pocketkube.api.meta import errors
 from pocketkube.client.config import ClientConfig
 from pocketkube.client.credentials import Credentials
+from pocketkube.client.earlier import Earlier
 from pocketkube.client.resources import Resource
 from pocketkube.client.transport import Transport
 
@@ -54,6 +55,7 @@ class Client:
         transport: httpx.AsyncBaseTransport | None = None,
     ):
         self.config = config
+        self.earlier = Earlier()
         self._credentials = Credentials(config)
         self._url = httpx.URL(config.server)
         self._prefix = self._url.path.rstrip("/")
@@ -81,7 +83,7 @@ class Client:
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, subresource: str = "", **params: Any
     ) -> Obj:
-        return await self.request("GET", resource.path(namespace, name, subresource), params=params)
+        return await self._object("GET", resource, (namespace, name, subresource), params=params)
 
     async def create(
         self,
@@ -95,12 +97,12 @@ class Client:
     ) -> Obj:
         """POSTs to the collection, or with `name` and `subresource` to `pods/x/binding` and the like."""
         namespace = namespace or obj.get("metadata", {}).get("namespace", "")
-        return await self.request("POST", resource.path(namespace, name, subresource), body=obj, params=params)
+        return await self._object("POST", resource, (namespace, name, subresource), body=obj, params=params)
 
     async def update(self, resource: Resource, obj: Obj, *, subresource: str = "", **params: Any) -> Obj:
         meta = obj["metadata"]
-        path = resource.path(meta.get("namespace", ""), meta["name"], subresource)
-        return await self.request("PUT", path, body=obj, params=params)
+        place = (meta.get("namespace", ""), meta["name"], subresource)
+        return await self._object("PUT", resource, place, body=obj, params=params)
 
     async def update_status(self, resource: Resource, obj: Obj) -> Obj:
         return await self.update(resource, obj, subresource="status")
@@ -117,8 +119,8 @@ class Client:
         **params: Any,
     ) -> Obj:
         """`type` is merge, strategic, json (a list of operations) or apply (needs fieldManager=, knows force=True)."""
-        path = resource.path(namespace, name, subresource)
-        return await self.request("PATCH", path, body=patch, params=params, content_type=PATCH_TYPES[type])
+        place = (namespace, name, subresource)
+        return await self._object("PATCH", resource, place, body=patch, params=params, content_type=PATCH_TYPES[type])
 
     async def delete(
         self,
@@ -134,13 +136,31 @@ class Client:
     ) -> Obj:
         """The server's answer: a Status, or the object if it is still there. `propagation` as in DeleteOptions."""
         options = _delete_options(grace, propagation, uid, resource_version)
-        return await self.request("DELETE", resource.path(namespace, name), body=options, params=params)
+        return await self._object("DELETE", resource, (namespace, name, ""), body=options, params=params)
+
+    async def _object(
+        self,
+        method: str,
+        resource: Resource,
+        place: tuple[str, str, str],
+        *,
+        body: Any = None,
+        params: Mapping[str, Any],
+        content_type: bytes = _JSON,
+    ) -> Obj:
+        """A request about one object at (namespace, name, subresource), or to its collection without a name."""
+        earlier = self.earlier
+        path = earlier.served(resource).path(*place)
+        body = earlier.sent(resource, body)
+        return earlier.received(
+            resource, await self.request(method, path, body=body, params=params, content_type=content_type)
+        )
 
     # --- many objects
 
     async def list(self, resource: Resource, namespace: str = "", **params: Any) -> Obj:
         """The list as it is answered. Items get no kind and apiVersion by the server; see `items`."""
-        return await self.request("GET", resource.path(namespace), params=params)
+        return await self._object("GET", resource, (namespace, "", ""), params=params)
 
     async def items(
         self, resource: Resource, namespace: str = "", *, limit: int = 500, **params: Any
@@ -160,16 +180,17 @@ class Client:
         self, resource: Resource, namespace: str = "", *, propagation: str | None = None, **params: Any
     ) -> Obj:
         options = _delete_options(None, propagation, None, None)
-        return await self.request("DELETE", resource.path(namespace), body=options, params=params)
+        return await self._object("DELETE", resource, (namespace, "", ""), body=options, params=params)
 
     async def watch(self, resource: Resource, namespace: str = "", **params: Any) -> AsyncIterator[tuple[str, Obj]]:
         """(type, object) pairs, BOOKMARKs included, until the server ends the watch. An ERROR event is raised as errors.*."""
-        async with self.stream("GET", resource.path(namespace), params={"watch": "true", **params}) as response:
+        path = self.earlier.served(resource).path(namespace)
+        async with self.stream("GET", path, params={"watch": "true", **params}) as response:
             async for line in lines(response):
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     raise errors.from_status(event["object"])
-                yield event["type"], event["object"]
+                yield event["type"], self.earlier.received(resource, event["object"])
 
     # --- below the verbs
 

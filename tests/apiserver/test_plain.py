@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from apiserver.handlers.discovery import version_order
+from apiserver.handlers.version import commit
 from apiserver.openapi import gnostic
 from apiserver.paths import parse, remainder
 from tests.apiserver.server import Client
@@ -187,6 +190,7 @@ async def test_version(client: Client) -> None:
     version = await client.ok("GET", "/version")
     assert (version["major"], version["minor"]) == ("1", "37")
     assert version["gitVersion"].startswith("v1.37.0+pocketkube")
+    assert re.fullmatch("[0-9a-f]{40}", version["gitCommit"])
 
 
 async def test_metrics(client: Client) -> None:
@@ -224,3 +228,21 @@ async def test_what_every_cluster_has(client: Client) -> None:
     await client.ok("GET", "/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical")
     await client.ok("GET", "/apis/networking.k8s.io/v1/servicecidrs/kubernetes")
     await client.ok("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/cluster-admin")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        pytest.param({"HEAD": "ref: refs/heads/main\n", "refs/heads/main": "abc\n"}, "abc", id="branch"),
+        pytest.param(
+            {"HEAD": "ref: refs/heads/main\n", "packed-refs": "# x\nabc refs/heads/main\n"}, "abc", id="packed"
+        ),
+        pytest.param({"HEAD": "abc\n"}, "abc", id="detached"),
+        pytest.param({}, "0" * 40, id="no checkout"),
+    ],
+)
+def test_the_commit_of_a_checkout(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert commit(tmp_path) == expected
