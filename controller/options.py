@@ -62,6 +62,14 @@ class Options:
     cluster_signing_cert_file: str = ""
     cluster_signing_key_file: str = ""
     cluster_signing_duration: float = 365 * 86400.0
+    cluster_signing_kubelet_serving_cert_file: str = ""
+    cluster_signing_kubelet_serving_key_file: str = ""
+    cluster_signing_kubelet_client_cert_file: str = ""
+    cluster_signing_kubelet_client_key_file: str = ""
+    cluster_signing_kube_apiserver_client_cert_file: str = ""
+    cluster_signing_kube_apiserver_client_key_file: str = ""
+    cluster_signing_legacy_unknown_cert_file: str = ""
+    cluster_signing_legacy_unknown_key_file: str = ""
     allocate_node_cidrs: bool = False
     cluster_cidr: str = ""
     service_cluster_ip_range: str = ""

@@ -1,15 +1,16 @@
-"""CSR signing: signs approved requests of the kubernetes.io signers with --cluster-signing-cert-file and -key-file."""
+"""CSR signing: signs approved requests of the kubernetes.io signers, all with one CA or each with its own."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller import certificates
 from controller.context import Context, Controller, Run
+from controller.options import Options
 from controller.reconciler import Reconciler
 from pocketkube.api.meta import errors
 from pocketkube.api.meta.times import rfc3339
@@ -48,6 +49,7 @@ class Signer:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import ed25519
+        from cryptography.hazmat.primitives.serialization import Encoding
 
         end = min(now + timedelta(seconds=seconds), self._ca.not_valid_after_utc)
         builder = (
@@ -58,22 +60,26 @@ class Signer:
             .serial_number(x509.random_serial_number())
             .not_valid_before(max(now - BACKDATE, self._ca.not_valid_before_utc))
             .not_valid_after(end)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(usages), critical=True)
         )
-        extended = _extended_usages(usages)
-        if extended:
-            builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
-        try:
-            names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            builder = builder.add_extension(names.value, critical=names.critical)
-        except x509.ExtensionNotFound:
-            pass
+        for extension, critical in self._extensions(request, usages):
+            builder = builder.add_extension(extension, critical=critical)
         algorithm = None if isinstance(self._key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-        made = builder.sign(self._key, algorithm)
-        from cryptography.hazmat.primitives.serialization import Encoding
+        return builder.sign(self._key, algorithm).public_bytes(Encoding.PEM)
 
-        return made.public_bytes(Encoding.PEM)
+    def _extensions(self, request: CertificateSigningRequest, usages: Sequence[str]) -> Iterator[tuple[Any, bool]]:
+        """(extension, whether it is critical): what is asked for, who signs, and the names of the request."""
+        from cryptography import x509
+
+        yield x509.BasicConstraints(ca=False, path_length=None), True
+        yield _key_usage(usages), True
+        if extended := _extended_usages(usages):
+            yield x509.ExtendedKeyUsage(extended), False
+        for found in self._ca.extensions:
+            if isinstance(found.value, x509.SubjectKeyIdentifier):
+                yield x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(found.value), False
+        for found in request.extensions:
+            if isinstance(found.value, x509.SubjectAlternativeName):
+                yield found.value, found.critical
 
 
 def _key_usage(usages: Sequence[str]) -> Any:
@@ -99,6 +105,34 @@ def _extended_usages(usages: Sequence[str]) -> list[Any]:
              "email protection": Oid.EMAIL_PROTECTION, "timestamping": Oid.TIME_STAMPING,
              "ocsp signing": Oid.OCSP_SIGNING}  # fmt: skip
     return [oid for name, oid in known.items() if name in usages]
+
+
+def authorities(options: Options) -> dict[str, tuple[str, str]]:
+    """(certificate file, key file) by signer name, of those that have both. Raises ValueError where both ways are mixed."""
+    of_all = (options.cluster_signing_cert_file, options.cluster_signing_key_file)
+    own = {
+        certificates.KUBELET_SERVING: (
+            options.cluster_signing_kubelet_serving_cert_file,
+            options.cluster_signing_kubelet_serving_key_file,
+        ),
+        certificates.KUBELET_CLIENT: (
+            options.cluster_signing_kubelet_client_cert_file,
+            options.cluster_signing_kubelet_client_key_file,
+        ),
+        certificates.CLIENT: (
+            options.cluster_signing_kube_apiserver_client_cert_file,
+            options.cluster_signing_kube_apiserver_client_key_file,
+        ),
+        certificates.LEGACY: (
+            options.cluster_signing_legacy_unknown_cert_file,
+            options.cluster_signing_legacy_unknown_key_file,
+        ),
+    }
+    if any(any(files) for files in own.values()):
+        if any(of_all):
+            raise ValueError("cannot specify default and per controller certs at the same time")
+        return {name: files for name, files in own.items() if all(files)}
+    return dict.fromkeys(own, of_all) if all(of_all) else {}
 
 
 def is_due(csr: Obj) -> bool:
@@ -140,17 +174,17 @@ async def _nothing() -> None:
 
 def start(context: Context) -> Run:
     options = context.options
-    if not options.cluster_signing_cert_file or not options.cluster_signing_key_file:
+    signed = authorities(options)
+    if not signed:
         return _nothing()
     requests = context.informer(CERTIFICATESIGNINGREQUESTS)
 
     async def reconcile(name: str) -> None:
         csr = requests.store.get(name)
-        if csr is None or not is_due(csr):
+        files = signed.get(csr["spec"].get("signerName", "")) if csr is not None else None
+        if csr is None or files is None or not is_due(csr):
             return
-        signer = Signer(
-            options.cluster_signing_cert_file, options.cluster_signing_key_file
-        )  # read again: it may be renewed
+        signer = Signer(*files)  # read again: it may be renewed
         try:
             final = plan(csr, signer, options.cluster_signing_duration, context.clock.now())
             await context.client.update_status(CERTIFICATESIGNINGREQUESTS, final)

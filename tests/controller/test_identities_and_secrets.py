@@ -27,6 +27,7 @@ from controller.loops import (
     serviceaccount,
     serviceaccount_token,
 )
+from controller.options import Options
 from tests.controller.cluster_objects import NOW, STAMP
 
 Obj = dict[str, Any]
@@ -138,6 +139,30 @@ def test_what_a_signer_refuses_has_failed(signer: csr_signing.Signer, found: Obj
 )
 def test_what_is_due_for_signing(found: Obj, due: bool) -> None:
     assert csr_signing.is_due(found) == due
+
+
+GENERAL = {"cluster_signing_cert_file": "ca.crt", "cluster_signing_key_file": "ca.key"}
+SERVING = {"cluster_signing_kubelet_serving_cert_file": "s.crt", "cluster_signing_kubelet_serving_key_file": "s.key"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        pytest.param({}, {}, id="none"),
+        pytest.param(SERVING, {certificates.KUBELET_SERVING: ("s.crt", "s.key")}, id="one of its own"),
+        pytest.param({"cluster_signing_cert_file": "ca.crt"}, {}, id="no key"),
+    ],
+)
+def test_which_authority_signs(flags: dict[str, str], expected: dict[str, tuple[str, str]]) -> None:
+    assert csr_signing.authorities(Options(**flags)) == expected  # type: ignore[arg-type]
+
+
+def test_one_authority_signs_all_or_each_has_its_own() -> None:
+    everyone = csr_signing.authorities(Options(**GENERAL))  # type: ignore[arg-type]
+    assert set(everyone.values()) == {("ca.crt", "ca.key")}
+    assert len(everyone) == 4
+    with pytest.raises(ValueError, match="cannot specify default and per controller certs at the same time"):
+        csr_signing.authorities(Options(**GENERAL, **SERVING))  # type: ignore[arg-type]
 
 
 def test_old_requests_go() -> None:
