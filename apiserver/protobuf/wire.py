@@ -50,6 +50,15 @@ def decode(body: bytes, definition: str) -> Obj:
         raise BadRequest(f"proto: cannot parse the message: {wrong}") from None
 
 
+def type_of(body: bytes) -> tuple[str, str]:
+    """(apiVersion, kind) that the envelope states. Raises BadRequest."""
+    try:
+        type_meta = dict(_fields(dict(_fields(body[len(MAGIC) :])).get(1, b"")))
+        return _text(type_meta.get(1, b"")), _text(type_meta.get(2, b""))
+    except (IndexError, ValueError, TypeError, struct.error) as wrong:
+        raise BadRequest(f"proto: cannot parse the message: {wrong}") from None
+
+
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """(number, value) of each field: bytes, or an unsigned integer. Raises ValueError, IndexError where it is cut off."""
     at, end = 0, len(data)

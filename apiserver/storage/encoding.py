@@ -19,6 +19,7 @@ _HEAD = re.compile(
 )
 _REVISION = b'"resourceVersion":"'
 _CLOSE = ord("}")
+_PROTOBUF = b"k8s\0"  # upstream's servers store their own kinds so, unless told otherwise
 
 
 def encode(obj: Obj) -> bytes:
@@ -71,7 +72,24 @@ def _rebuild(value: bytes, revision: int) -> bytes:
 
 
 def _parse(value: bytes) -> Obj:
-    obj = orjson.loads(value)
+    obj = _from_protobuf(value) if value.startswith(_PROTOBUF) else orjson.loads(value)
     if not isinstance(obj, dict):
         raise ValueError("a stored value is not a JSON object")
     return obj
+
+
+def _from_protobuf(value: bytes) -> Obj:
+    """What another server stored. Raises ValueError where the kind is unknown or the value broken."""
+    from apiserver.protobuf import wire
+    from pocketkube.api import scheme
+    from pocketkube.api.meta.errors import BadRequest
+
+    try:
+        api_version, name = wire.type_of(value)
+        group, _, version = api_version.rpartition("/")
+        kind = scheme.builtin().by_gvk(group, version, name)
+        if kind is None or not wire.known(kind.schema.name):
+            raise ValueError(f"protobuf of {name} in {api_version} cannot be read")
+        return wire.decode(value, kind.schema.name)
+    except BadRequest as broken:
+        raise ValueError(broken.message) from None

@@ -73,3 +73,26 @@ def test_only_the_revision_changes(obj: dict[str, Any], first: int, second: int)
     assert orjson.loads(served)["metadata"].pop("resourceVersion") == str(first)
     assert replace_revision(served, second) == splice_revision(stored, second)
     assert orjson.loads(strip_revision(served)) == orjson.loads(stored)
+
+
+def _message(*fields: tuple[int, bytes]) -> bytes:
+    return b"".join(bytes([number << 3 | 2, len(data)]) + data for number, data in fields)
+
+
+def test_what_another_server_stored_as_protobuf() -> None:
+    """k8s, then an envelope: field 1 says the type (1 apiVersion, 2 kind), field 2 is the object."""
+    metadata = _message((1, b"c"), (3, b"default"))
+    entry = _message((1, b"k"), (2, b"v"))
+    value = b"k8s\0" + _message((1, _message((1, b"v1"), (2, b"ConfigMap"))), (2, _message((1, metadata), (2, entry))))
+    found = orjson.loads(splice_revision(value, 7))
+    assert found["kind"] == "ConfigMap"
+    assert found["metadata"]["resourceVersion"] == "7"
+    assert (found["metadata"]["name"], found["data"]) == ("c", {"k": "v"})
+
+
+@pytest.mark.parametrize(
+    "value", [b"k8s\0", b"k8s\0\xff", b"k8s\0" + _message((1, _message((1, b"v1"), (2, b"Nothing"))))]
+)
+def test_broken_protobuf(value: bytes) -> None:
+    with pytest.raises(ValueError):
+        splice_revision(value, 7)
