@@ -99,7 +99,9 @@ class SpdyChannels:
 
     async def received(self) -> AsyncIterator[tuple[int, bytes]]:
         """Of both incoming streams, as it comes."""
-        merged: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+        merged: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue(
+            maxsize=1
+        )  # what is not taken stays with the peer
         pumps = [asyncio.create_task(_pump(k, self._streams[k], merged)) for k in (STDIN, RESIZE) if k in self._streams]
         watch = asyncio.create_task(_tell_end(self._session, merged))
         try:
@@ -129,11 +131,11 @@ class SpdyChannels:
 
 async def _pump(kind: int, stream: Stream, into: asyncio.Queue[tuple[int, bytes] | None]) -> None:
     while data := await stream.read():
-        into.put_nowait((kind, data))
+        await into.put((kind, data))
     if kind == STDIN:
-        into.put_nowait((STDIN, b""))
+        await into.put((STDIN, b""))
 
 
 async def _tell_end(session: Session, into: asyncio.Queue[tuple[int, bytes] | None]) -> None:
     await session.over.wait()
-    into.put_nowait(None)
+    await into.put(None)

@@ -95,15 +95,20 @@ async def over_channels(socket: WebSocket, ports: list[int], connect: Connect) -
             continue
         readers.add(tasks.spawn("forwarded port", _pump(reader, socket, 2 * index)))
     taking = asyncio.create_task(_take(socket, writers), name="forwarded ports")
+    ended = asyncio.create_task(_ended(readers), name="end of forwarded ports")
     try:
-        # over when the client leaves, or when all that it asked for has ended
-        ended = asyncio.gather(*readers) if readers else asyncio.Future[list[None]]()
         await asyncio.wait({taking, ended}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await tasks.cancel(taking, *readers)
+        await tasks.cancel(taking, ended, *readers)
         for writer in writers.values():
             writer.close()
         await socket.close()
+
+
+async def _ended(readers: set[asyncio.Task[None]]) -> None:
+    """All that the client asked for: it has read the errors of the others."""
+    if readers:
+        await asyncio.wait(readers)
 
 
 async def _take(socket: WebSocket, writers: Mapping[int, asyncio.StreamWriter]) -> None:

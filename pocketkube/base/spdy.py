@@ -1,7 +1,7 @@
 """SPDY/3.1 framing and sessions, as exec, attach and port-forward of Kubernetes speak it: streams over one connection.
 
 Only what those use: SYN_STREAM, SYN_REPLY, RST_STREAM, PING, GOAWAY and data. Flow-control frames are taken and ignored, as their
-peers do; back-pressure is the connection's own.
+peers do; back-pressure is the connection's own: a stream whose reader is slow holds the others up, once enough lies unread.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ FIN = 1
 MAX_FRAME = 1 << 20  # bytes; frames are far smaller in practice
 PROTOCOL_ERROR, INVALID_STREAM, CANCEL = 1, 2, 5
 CHUNK = 32 * 1024
+MOST_UNREAD = 1 << 20  # bytes of one stream, past which no more frames are read
 
 _NAMES = """
 options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow
@@ -90,6 +91,9 @@ class Stream:
         self.number = number
         self.headers = headers
         self._received: asyncio.Queue[bytes] = asyncio.Queue()
+        self._unread = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._ended = False
         self._closed = False
 
@@ -99,6 +103,9 @@ class Stream:
             return b""
         data = await self._received.get()
         self._ended = not data
+        self._unread -= len(data)
+        if self._unread <= MOST_UNREAD:
+            self._room.set()
         return data
 
     async def write(self, data: bytes) -> None:
@@ -114,10 +121,23 @@ class Stream:
     async def reset(self) -> None:
         self._closed = True
         self.feed(b"")
+        self.abandon()
         await self._session.send_control(RST_STREAM, 0, struct.pack(">II", self.number, CANCEL))
 
     def feed(self, data: bytes) -> None:
         self._received.put_nowait(data)
+        self._unread += len(data)
+        if self._unread > MOST_UNREAD:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Wait until so much has been read that more may come."""
+        await self._room.wait()
+
+    def abandon(self) -> None:
+        """Nobody reads it any more: it must not hold anything up."""
+        self._unread = -(1 << 62)
+        self._room.set()
 
 
 class Session:
@@ -146,6 +166,7 @@ class Session:
         self.over.set()
         for stream in self._streams.values():
             stream.feed(b"")
+            stream.abandon()
         self._accepted.put_nowait(None)
 
     async def accept(self) -> AsyncIterator[Stream]:
@@ -172,6 +193,8 @@ class Session:
         body = await self._reader.readexactly(length)
         if not first >> 31:
             self._on_data(first, flags, body)
+            if (stream := self._streams.get(first)) is not None:
+                await stream.room()
             return True
         return await self._on_control(first & 0xFFFF, flags, body)
 
@@ -213,6 +236,7 @@ class Session:
     def forget(self, stream: Stream) -> None:
         """The stream is not used any more: keep nothing of it."""
         self._streams.pop(stream.number, None)
+        stream.abandon()
 
     async def send_data(self, number: int, data: bytes, flags: int) -> None:
         if self.over.is_set():

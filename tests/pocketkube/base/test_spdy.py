@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube.base.spdy import DICTIONARY, HeaderCodec, Session, SpdyError
+from pocketkube.base.spdy import DICTIONARY, MOST_UNREAD, HeaderCodec, Session, SpdyError
 from pocketkube.base.tasks import cancel
 
 
@@ -99,3 +99,31 @@ async def test_reset_ends_the_peers_reading() -> None:
         got = await anext(server.accept())
         await stream.reset()
         assert await got.read() == b""
+
+
+async def test_a_slow_reader_slows_its_peer_down() -> None:
+    async with sessions() as (client, server):
+        sent = await client.open({"streamType": "data"})
+        got = await anext(server.accept())
+        total = 64 * MOST_UNREAD
+        writing = asyncio.create_task(sent.write(b"x" * total))
+        done, _ = await asyncio.wait({writing}, timeout=0.2)
+        assert not done  # most of it waits at the sender
+        received = 0
+        async with asyncio.timeout(20):
+            while received < total:
+                received += len(await got.read())
+            await writing
+
+
+async def test_a_stream_that_nobody_reads_holds_nothing_up_once_it_is_forgotten() -> None:
+    async with sessions() as (client, server):
+        ignored = await client.open({"streamType": "data"})
+        got = await anext(server.accept())
+        writing = asyncio.create_task(ignored.write(b"x" * (4 * MOST_UNREAD)))
+        server.forget(got)
+        async with asyncio.timeout(20):
+            await writing
+            other = await client.open({"streamType": "other"})
+            await other.write(b"hello")
+            assert await (await anext(server.accept())).read() == b"hello"
