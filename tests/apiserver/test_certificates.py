@@ -1,6 +1,6 @@
 """CertificateSigningRequests over the API: who may decide and sign, and what a decision may look like.
 
-Checks lines 77 and 80 of the behaviours: `approval` and `status` by GET, PUT and PATCH; types of conditions are free.
+Checks line 77 and line 80 of the behaviours: `approval` and `status` by GET, PUT and PATCH; types of conditions are free.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ async def test_bad_decisions(client: Client, conditions: list[Obj], wrong: str) 
 
 
 async def test_a_decision_is_made_by_approval_alone_and_stays(client: Client) -> None:
-    """Line 77."""
+    """line 77."""
     await client.ok("POST", CSRS, csr())
     by_status = await write(client, "status", conditions=[APPROVED])
     assert by_status.message.endswith(
@@ -159,7 +159,7 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 async def test_a_signer_is_asked_for_by_its_name(client: Client) -> None:
-    """Line 80: the right to write approvals is not enough, there is one for each signer."""
+    """line 80: the right to write approvals is not enough, there is one for each signer."""
     await client.ok("POST", CSRS, csr())
     parts = ["certificatesigningrequests/approval", "certificatesigningrequests/status"]
     whole = [{"verbs": ["*"], "apiGroups": ["certificates.k8s.io"], "resources": parts}]

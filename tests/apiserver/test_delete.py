@@ -42,6 +42,7 @@ async def test_an_unscheduled_pod_goes_at_once(client: Client) -> None:
 
 
 async def test_a_running_pod_gets_its_grace(client: Client) -> None:
+    """line 52: deletion is announced, the kubelet confirms."""
     await client.ok("POST", PODS, pod(terminationGracePeriodSeconds=20))
     await bind(client)
     before = client.server.registry.clock.now().replace(microsecond=0)
@@ -135,6 +136,7 @@ async def test_dry_run(client: Client) -> None:
 
 
 async def test_collection(client: Client) -> None:
+    """line 9: DELETE of a collection answers a Status."""
     for i in range(20):
         await client.ok("POST", CONFIG_MAPS, config_map(f"c{i}", labels={"even": str(i % 2 == 0)}))
     status = await client.ok("DELETE", f"{CONFIG_MAPS}?labelSelector=even%3DTrue")
@@ -145,6 +147,7 @@ async def test_collection(client: Client) -> None:
 
 
 async def test_namespace_waits_for_its_finalizer(client: Client) -> None:
+    """line 32: Terminating first, gone when it is finalized."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
     made = await client.ok("POST", "/api/v1/namespaces", namespace)
     assert made["spec"]["finalizers"] == ["kubernetes"]

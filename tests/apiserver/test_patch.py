@@ -32,6 +32,7 @@ async def test_patches(client: Client, media: str, patch: Any) -> None:
 
 
 async def test_strategic_merges_lists_by_key(client: Client) -> None:
+    """line 15: lists merge by key."""
     await client.ok("POST", DEPLOYMENTS, deployment())
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "nginx:2"}]}}}}
     changed = await client.ok("PATCH", f"{DEPLOYMENTS}/web", patch, media=STRATEGIC)
@@ -43,6 +44,7 @@ async def test_strategic_merges_lists_by_key(client: Client) -> None:
 
 @pytest.mark.parametrize("media", [MERGE, STRATEGIC])
 async def test_status_patch(client: Client, media: str) -> None:
+    """line 12: a patch of status changes status alone."""
     await client.ok("POST", PODS, pod())
     patch = {"status": {"phase": "Running", "podIP": "10.0.0.1"}, "spec": {"nodeName": "n"}}
     changed = await client.ok("PATCH", f"{PODS}/p/status", patch, media=media)
@@ -53,6 +55,7 @@ async def test_status_patch(client: Client, media: str) -> None:
 
 
 async def test_stale_version_in_a_patch_conflicts(client: Client) -> None:
+    """line 14: only a stale version that was given conflicts."""
     made = await client.ok("POST", CONFIG_MAPS, config_map(a="1"))
     await client.ok("PATCH", f"{CONFIG_MAPS}/c", {"data": {"a": "2"}}, media=MERGE)
     patch = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "data": {"a": "3"}}
@@ -84,6 +87,7 @@ async def test_bad_patches(client: Client, media: str, patch: Any, code: int, wo
 
 
 async def test_apply_creates_then_owns(client: Client) -> None:
+    """line 13: apply creates what is missing."""
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}
     answer = await client.apply(f"{CONFIG_MAPS}/c", config)
     assert answer.status == 201
@@ -109,6 +113,7 @@ async def test_apply_conflicts_until_forced(client: Client) -> None:
 
 
 async def test_apply_dry_run(client: Client) -> None:
+    """line 13: apply honours dry run."""
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}
     assert (await client.apply(f"{CONFIG_MAPS}/c", config, dryRun="All")).status == 201
     assert (await client("GET", f"{CONFIG_MAPS}/c")).status == 404
@@ -147,6 +152,7 @@ async def test_apply_of_status(client: Client) -> None:
 
 
 async def test_scale(client: Client) -> None:
+    """line 78: the scale's selector is text."""
     await client.ok("POST", DEPLOYMENTS, deployment(replicas=2))
     scale = await client.ok("GET", f"{DEPLOYMENTS}/web/scale")
     assert (scale["kind"], scale["apiVersion"], scale["spec"]) == ("Scale", "autoscaling/v1", {"replicas": 2})

@@ -126,6 +126,7 @@ def test_versions_in_order() -> None:
 
 
 async def test_openapi_v3(client: Client) -> None:
+    """line 21: v3 has paths beside schemas."""
     index = await client.ok("GET", "/openapi/v3")
     entry = index["paths"]["apis/apps/v1"]["serverRelativeURL"]
     assert entry.startswith("/openapi/v3/apis/apps/v1?hash=")
@@ -141,6 +142,7 @@ async def test_openapi_v3(client: Client) -> None:
 
 
 async def test_openapi_v2(client: Client) -> None:
+    """line 21: for clients that read v2."""
     document = await client.ok("GET", "/openapi/v2")
     assert document["swagger"] == "2.0"
     assert _dangling(document, document["definitions"], "#/definitions/") == set()

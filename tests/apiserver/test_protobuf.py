@@ -117,6 +117,7 @@ def test_no_bytes_break_it(raw: bytes) -> None:
 
 
 async def test_create_by_protobuf(client: Client) -> None:
+    """line 20: a body in protobuf's envelope."""
     raw = message(f1=message(f1="made", f2="", f3=""), f2=[message(f1="a", f2="1")])
     answer = await client(
         "POST", "/api/v1/namespaces/default/configmaps", envelope("v1", "ConfigMap", raw), media=MEDIA

@@ -29,6 +29,7 @@ def names(found: Any) -> list[str]:
 
 
 async def test_list_shows_the_stores_revision(client: Client) -> None:
+    """line 1: a list shows the store's revision."""
     made = (await fill(client, 2))[-1]
     found = await client.ok("GET", CONFIG_MAPS)
     assert (found["kind"], found["apiVersion"]) == ("ConfigMapList", "v1")
@@ -81,6 +82,7 @@ async def test_bad_queries(client: Client, query: str, code: int, words: str) ->
 
 
 async def test_pages_share_one_revision(client: Client) -> None:
+    """line 10: all pages are of one revision."""
     await fill(client, 5)
     first = await client.ok("GET", f"{CONFIG_MAPS}?limit=2")
     assert names(first) == ["c0", "c1"]
@@ -111,6 +113,7 @@ async def test_pages_under_a_selector(client: Client) -> None:
 
 
 async def test_an_expired_token_comes_with_a_fresh_one(client: Client) -> None:
+    """line 10: 410 comes with a token to go on."""
     await fill(client, 3)
     first = await client.ok("GET", f"{CONFIG_MAPS}?limit=1")
     await client.ok("DELETE", f"{CONFIG_MAPS}/c1")
@@ -141,6 +144,7 @@ async def test_hostile_tokens(client: Client, token: str) -> None:
 
 
 async def test_watch_tells_what_happens(client: Client) -> None:
+    """line 4: added, modified, deleted, key by key."""
     await fill(client, 1)
     async with client.watch(f"{CONFIG_MAPS}?watch=true") as stream:
         assert await stream.take(1) == [("ADDED", "c0")]
@@ -160,6 +164,7 @@ async def test_watch_tells_what_happens(client: Client) -> None:
 
 
 async def test_watch_from_a_revision_replays(client: Client) -> None:
+    """line 3: history after a revision is replayed."""
     made = await fill(client, 3)
     version = made[0]["metadata"]["resourceVersion"]
     async with client.watch(f"{CONFIG_MAPS}?watch=true&resourceVersion={version}") as stream:
@@ -167,6 +172,7 @@ async def test_watch_from_a_revision_replays(client: Client) -> None:
 
 
 async def test_watch_under_a_selector(client: Client) -> None:
+    """line 5: what starts to match is added, what ceases is deleted."""
     await fill(client, 1)
     async with client.watch(f"{CONFIG_MAPS}?watch=1&labelSelector=app%3Da0") as stream:
         assert await stream.take(1) == [("ADDED", "c0")]
@@ -177,6 +183,7 @@ async def test_watch_under_a_selector(client: Client) -> None:
 
 
 async def test_initial_events_end_with_a_bookmark(client: Client) -> None:
+    """line 6: with the annotation that says so."""
     await fill(client, 2)
     query = "watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
     async with client.watch(f"{CONFIG_MAPS}?{query}") as stream:
@@ -194,12 +201,14 @@ async def test_watch_of_one_name(client: Client) -> None:
 
 
 async def test_watch_ends_by_its_time(client: Client) -> None:
+    """line 8: an idle watch ends by its time limit."""
     async with client.watch(f"{CONFIG_MAPS}?watch=1&timeoutSeconds=1") as stream:
         with pytest.raises(EOFError):
             await stream.next()
 
 
 async def test_watch_from_before_the_history(client: Client, tmp_path: Path) -> None:
+    """line 3: too old is Expired."""
     await fill(client, 1)
     async with (
         running(tmp_path, client.server.store) as later,
@@ -266,5 +275,6 @@ async def test_yaml_and_pretty(client: Client) -> None:
     ],
 )
 async def test_accept(client: Client, accept: str, code: int) -> None:
+    """line 20: what cannot be served is 406."""
     await client.ok("POST", PODS, pod())
     assert (await client("GET", f"{PODS}/p", accept=accept)).status == code

@@ -43,7 +43,7 @@ BODIES = [
 
 @pytest.mark.parametrize(("body", "code", "words"), BODIES)
 async def test_bodies_of_a_create(client: Client, body: bytes, code: int, words: str) -> None:
-    """Lines 16 and 17: what cannot be read is 400, what is wrong is 422."""
+    """line 16, line 17: what cannot be read is 400, what is wrong is 422."""
     answer = await client("POST", MAPS, body)
     assert (answer.status, words in answer.message) == (code, True), answer.body
 
@@ -118,7 +118,7 @@ CHANGES = [
 async def test_changes_that_cannot_be(
     client: Client, method: str, body: Any, media: str, code: int, words: str
 ) -> None:
-    """Lines 13, 14 and 17: what is refused leaves the object as it was."""
+    """line 13, line 14, line 17: what is refused leaves the object as it was."""
     made = await client.ok("POST", MAPS, config_map("a", x="1"))
     answer = await client(method, f"{MAPS}/a", body, media=media or "application/json")
     assert (answer.status, words in answer.message) == (code, True), answer.body
@@ -140,7 +140,7 @@ async def test_options_of_a_write(client: Client, query: str, words: str) -> Non
 
 
 async def test_strict_patch_names_the_unknown_field(client: Client) -> None:
-    """Line 16: strict validation holds for patches too."""
+    """line 16: strict validation holds for patches too."""
     await client.ok("POST", MAPS, config_map("a"))
     answer = await client("PATCH", f"{MAPS}/a?fieldValidation=Strict", {"zork": 1}, media=MERGE)
     assert (answer.status, 'strict decoding error: unknown field "zork"' in answer.message) == (422, True)
@@ -193,7 +193,7 @@ async def test_strategic_delete_of_the_last_item_leaves_no_empty_list(client: Cl
 
 
 async def test_names_are_generated_eight_times(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line 17: a clash of generated names asks for a retry and names no storage key."""
+    """line 17: a clash of generated names asks for a retry and names no storage key."""
     from pocketkube.api.meta import names
 
     tried: list[str] = []

@@ -92,6 +92,7 @@ async def test_node_ports_live_with_the_type(client: Client) -> None:
 
 
 async def test_to_external_name_and_back(client: Client) -> None:
+    """line 70: addresses go and come with the type."""
     await client.ok("POST", PATH, service(type="NodePort"))
     merge = "application/merge-patch+json"
     patch = {"spec": {"type": "ExternalName", "externalName": "example.com"}}

@@ -102,7 +102,7 @@ async def test_eviction_without_a_budget(client: Client) -> None:
 
 
 async def test_an_exhausted_budget_refuses(client: Client) -> None:
-    """behaviour 49"""
+    """line 49: behaviour 49"""
     await running_pod(client)
     await budget(client)
     answer = await client("POST", f"{PODS}/p/eviction", eviction())

@@ -93,6 +93,7 @@ async def test_refusals(client: Client, method: str, path: str, body: Any, code:
 
 
 async def test_exists_already(client: Client) -> None:
+    """line 17: the refusal names resource and object."""
     await client.ok("POST", CONFIG_MAPS, config_map())
     answer = await client("POST", CONFIG_MAPS, config_map())
     assert answer.status == 409
@@ -121,6 +122,7 @@ async def test_yaml_body(client: Client) -> None:
     ],
 )
 async def test_field_validation(client: Client, mode: str, code: int, warned: bool) -> None:
+    """line 16: strict, warned, ignored."""
     body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","x":1},"data":{"a":"1","a":"2"},"wrong":1}'
     answer = await client("POST", f"{CONFIG_MAPS}?fieldValidation={mode}", body)
     assert answer.status == code
@@ -175,6 +177,7 @@ async def test_update_takes_the_namespace_from_the_path_at_every_try(client: Cli
 
 
 async def test_generation_follows_the_spec_alone(client: Client) -> None:
+    """line 11: only the spec makes a generation."""
     made = await client.ok("POST", DEPLOYMENTS, deployment())
     made["metadata"]["labels"] = {"a": "b"}
     made["metadata"]["generation"] = 40
@@ -200,6 +203,7 @@ async def test_empty_lists_and_maps_of_metadata_are_left_out(client: Client) -> 
 
 
 async def test_status_has_a_path_of_its_own(client: Client) -> None:
+    """line 12: status and spec do not touch each other."""
     made = await client.ok("POST", DEPLOYMENTS, deployment())
     made["status"] = {"observedGeneration": 1, "replicas": 1}
     made["spec"]["replicas"] = 9

@@ -46,6 +46,7 @@ def test_verdict(owners: dict[str, Any], dependents: tuple[bool, bool], expected
 
 
 def test_an_owner_of_another_uid_does_not_exist() -> None:
+    """line 36: owners are known by UID."""
     assert standing(thing("a"), {**ref("a"), "uid": "older"}) == "dangling"
     assert standing(thing("a"), ref("a")) == "solid"
     going = thing("a", deleting=True, finalizers=(FOREGROUND,))
@@ -159,6 +160,7 @@ def test_background_takes_the_whole_tree() -> None:
 
 
 def test_foreground_takes_the_leaves_first() -> None:
+    """line 36: foreground owners wait."""
     server = family(block=True)
     server.delete("u-a", "Foreground")
     assert server.objects.keys() == {"u-a", "u-b", "u-c"}
@@ -178,6 +180,7 @@ def test_foreground_waits_for_a_blocked_leaf() -> None:
 
 
 def test_orphans_are_freed_before_the_owner_goes() -> None:
+    """line 36: orphaning finishes first."""
     server = family()
     server.delete("u-a", "Orphan")
     server.settle()
@@ -204,6 +207,7 @@ def test_an_owner_seen_later_keeps_its_dependent() -> None:
 
 
 def test_a_circle_of_foreground_deletions_ends() -> None:
+    """line 36: cycles resolve."""
     server = Server()
     for obj in (thing("a", ref("b", block=True)), thing("b", ref("a", block=True))):
         server.objects[obj["metadata"]["uid"]] = obj

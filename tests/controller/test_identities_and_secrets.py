@@ -218,6 +218,7 @@ def living(name: str = "ns", **metadata: Any) -> Obj:
 
 
 def test_every_living_namespace_has_an_account_and_the_ca() -> None:
+    """line 33: kube-root-ca.crt is in each namespace."""
     account = serviceaccount.plan(living(), None)
     assert account is not None
     assert account["metadata"] == {"name": "default", "namespace": "ns"}
@@ -285,6 +286,7 @@ def test_the_signing_key_is_named_by_its_public_half(tmp_path: Path) -> None:
 
 
 def test_a_namespace_tells_what_is_in_the_way() -> None:
+    """line 32: conditions say what blocks."""
     content = namespace.Content()
     content.remaining["pods."] = 2
     content.finalizers["example.com/held"] = 1

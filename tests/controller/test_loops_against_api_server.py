@@ -184,6 +184,7 @@ def everywhere(daemon_set: Obj) -> bool:
 
 
 async def test_a_namespace_is_furnished_and_emptied(running: Cluster) -> None:
+    """line 32: and the content goes before it."""
     client = running.client
     await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}})
     await running.until(SERVICEACCOUNTS, "default", lambda a: True, "team")
@@ -203,6 +204,7 @@ async def test_a_namespace_is_furnished_and_emptied(running: Cluster) -> None:
 
 
 async def test_nodes_get_cidrs_and_quota_and_budget_are_counted(running: Cluster) -> None:
+    """line 49: the budget's status is counted."""
     client = running.client
     cidrs = [
         (await running.until(NODES, n, lambda o: o["spec"].get("podCIDR")))["spec"]["podCIDR"]

@@ -110,6 +110,7 @@ TAINT = {"key": health.UNREACHABLE, "effect": "NoExecute", "timeAdded": STAMP}
     ],
 )
 def test_eviction(tolerations: list[Obj], after: float, expected: float | None) -> None:
+    """line 75: tolerated seconds, cancelled when the taint goes."""
     found = pod()
     found["spec"]["tolerations"] = tolerations
     assert evict_in(found, [TAINT], NOW + timedelta(seconds=after)) == expected

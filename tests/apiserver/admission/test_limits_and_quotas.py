@@ -47,6 +47,7 @@ def limit_range(cluster: MemoryCluster, **item: Any) -> None:
     ],
 )
 async def test_defaults(cluster: MemoryCluster, admit: Admit, given: Obj, expected: Obj, note: str) -> None:
+    """line 35: which default fills which field."""
     limit_range(cluster, default={"cpu": "500m"}, defaultRequest={"cpu": "100m"})
     done = await admit("LimitRanger", request("CREATE", "pods", pod(containers=[given])))
     assert done["spec"]["containers"][0]["resources"] == expected
@@ -104,6 +105,7 @@ async def test_defaults(cluster: MemoryCluster, admit: Admit, given: Obj, expect
     ],
 )
 async def test_bounds(cluster: MemoryCluster, admit: Admit, item: Obj, given: Obj, refusal: str) -> None:
+    """line 35: bounds of requests and limits."""
     limit_range(cluster, **item)
     asked = request("CREATE", "pods", pod(containers=[given]))
     if not refusal:
@@ -142,6 +144,7 @@ def used(cluster: MemoryCluster, name: str = "q") -> Obj:
 
 
 async def test_pod_takes_its_share(cluster: MemoryCluster, admit: Admit) -> None:
+    """line 34: what a pod costs."""
     hard = {
         "pods": "5",
         "cpu": "2",
@@ -207,6 +210,7 @@ async def test_refusal_by_one_costs_no_other(cluster: MemoryCluster, admit: Admi
 
 
 async def test_many_at_once_never_take_too_much(cluster: MemoryCluster) -> None:
+    """line 34: use is counted atomically."""
     put_quota(cluster, {"pods": "7"})
     chains = [admission.build(cluster) for _ in range(3)]  # as three servers would
 
@@ -274,6 +278,7 @@ TERM = {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}
     ],
 )
 def test_scopes(spec: Obj, given: Obj, inside: bool) -> None:
+    """line 34: scopes."""
     assert quota.in_scope({"spec": spec}, "pods", "", pod(**given)) is inside
 
 

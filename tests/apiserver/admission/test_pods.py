@@ -242,6 +242,7 @@ async def test_runtime_class(cluster: MemoryCluster, admit: Admit) -> None:
     ],
 )
 async def test_runtime_class_refused(cluster: MemoryCluster, admit: Admit, spec: Obj, words: str) -> None:
+    """line 38: a missing RuntimeClass is Forbidden."""
     cluster.put("node.k8s.io", "runtimeclasses", RUNTIME)
     with pytest.raises(errors.Forbidden, match=words):
         await admit("RuntimeClass", request("CREATE", "pods", pod(**spec)))

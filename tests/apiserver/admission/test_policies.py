@@ -138,6 +138,7 @@ async def refused(admit: Admit, asked: AdmissionRequest, **setup: Any) -> errors
     ],
 )
 async def test_validations(cluster: MemoryCluster, admit: Admit, spec: Obj, words: str) -> None:
+    """line 31: variables and message expressions."""
     bind(cluster, "validating", spec)
     refusal = await refused(admit, ask())
     if not words:

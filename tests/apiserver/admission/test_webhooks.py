@@ -60,6 +60,7 @@ async def validate(cluster: MemoryCluster, asked: AdmissionRequest) -> None:
 
 
 async def test_what_a_webhook_is_sent(cluster: MemoryCluster, server: WebhookServer) -> None:
+    """line 26: objects of every operation reach a webhook."""
     server.replies["/a"] = allow(warnings=["mind this"], auditAnnotations={"k": "v"})
     configure(cluster, server, "validating", {"name": "a", "timeoutSeconds": 7})
     asked = request("CREATE", "pods", pod())
@@ -93,6 +94,7 @@ async def test_what_a_webhook_is_sent(cluster: MemoryCluster, server: WebhookSer
 async def test_denied(
     cluster: MemoryCluster, server: WebhookServer, kind: str, status: Obj, code: int, words: str
 ) -> None:
+    """line 27: a denial refuses in the webhook's words."""
     server.replies["/a"] = deny(**status)
     configure(cluster, server, kind, {"name": "a"})
     with pytest.raises(errors.StatusError) as refused:
@@ -179,6 +181,7 @@ def labels(**wanted: str) -> Obj:
 async def test_which_requests(
     cluster: MemoryCluster, server: WebhookServer, hook: Obj, asked: AdmissionRequest, concerned: bool
 ) -> None:
+    """line 28: selectors, conditions and rules choose."""
     cluster.put("", "namespaces", {"metadata": {"name": "default", "labels": {"team": "a"}}})
     server.replies["/a"] = allow()
     configure(cluster, server, "validating", {"name": "a", **hook})
@@ -195,6 +198,7 @@ async def test_failing_condition_refuses(cluster: MemoryCluster, server: Webhook
 
 
 async def test_configurations_are_exempt(cluster: MemoryCluster) -> None:
+    """line 28: webhooks are never asked about webhooks."""
     plugin = ValidatingAdmissionWebhook(Setup(cluster=cluster))
     kind = SCHEME.by_plural(GROUP, "v1", "validatingwebhookconfigurations")
     assert kind is not None and not plugin.interested(kind, "DELETE", "")
@@ -213,6 +217,7 @@ async def test_patches_follow_each_other(cluster: MemoryCluster, server: Webhook
 
 
 async def test_an_added_container_gets_what_all_get(cluster: MemoryCluster, server: WebhookServer) -> None:
+    """line 30: defaults come after mutation too."""
     server.replies["/a"] = patch(
         {"op": "add", "path": "/spec/containers/-", "value": {"name": "sidecar", "image": "s"}}
     )
@@ -253,6 +258,7 @@ async def test_an_added_container_gets_what_all_get(cluster: MemoryCluster, serv
 async def test_failures(
     cluster: MemoryCluster, server: WebhookServer, reply: Any, hook: Obj, words: str, ignored: bool
 ) -> None:
+    """line 27: failures by policy, and a timeout names the deadline."""
     server.replies["/a"] = reply
     configure(cluster, server, "validating", {"name": "a", "failurePolicy": "Ignore" if ignored else "Fail", **hook})
     asked = request("CREATE", "pods", pod())
@@ -267,6 +273,7 @@ async def test_failures(
 
 
 async def test_slow_hooks_do_not_add_up(cluster: MemoryCluster, server: WebhookServer) -> None:
+    """line 29: validating hooks run side by side."""
     for name in "abc":
         server.replies[f"/{name}"] = lambda _: None
     hooks = [{"name": n, "timeoutSeconds": 1, "failurePolicy": "Ignore"} for n in "abc"]
@@ -285,6 +292,7 @@ async def test_dry_run(cluster: MemoryCluster, server: WebhookServer) -> None:
 
 
 async def test_new_configuration_works_at_once(cluster: MemoryCluster, server: WebhookServer) -> None:
+    """line 31: without a restart."""
     plugin = ValidatingAdmissionWebhook(Setup(cluster=cluster))
     assert plugin.validate(request("CREATE", "pods", pod())) is None
     server.replies["/a"] = allow()

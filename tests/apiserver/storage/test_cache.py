@@ -156,7 +156,7 @@ async def test_a_watch_is_told_what_a_list_shows(query: Query, expected: list[st
 
 
 async def test_an_object_that_comes_to_match_is_added_and_one_that_ceases_is_deleted() -> None:
-    """Line 5: with the last matching state, and the change's revision."""
+    """line 5: with the last matching state, and the change's revision."""
     store = MemoryStore()
     cache = WatchCache(store)
     pods = register(cache)
@@ -223,6 +223,7 @@ async def test_initial_events_end_with_their_bookmark() -> None:
 
 
 async def test_bookmarks_go_to_those_who_want_them() -> None:
+    """line 6: and to nobody else."""
     store, clock = MemoryStore(), FakeClock()
     cache = WatchCache(store, clock=clock)
     pods = register(cache)

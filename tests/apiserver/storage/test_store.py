@@ -147,6 +147,7 @@ async def test_watch_replays_then_follows(store: Store) -> None:
 
 
 async def test_watch_with_previous_values(store: Store) -> None:
+    """line 7: a deletion brings the last value."""
     first = await store.create(KEY, b"1")
     second = await store.update(KEY, b"2", revision=first)
     await store.delete(KEY, revision=second)

@@ -391,12 +391,14 @@ IMMUTABLE = [
 
 @pytest.mark.parametrize(("name", "path", "value", "expected"), IMMUTABLE, ids=[f"{n}-{p}" for n, p, *_ in IMMUTABLE])
 def test_what_never_changes(name: str, path: str, value: Any, expected: str) -> None:
+    """line 38: fields that stay."""
     found = refused(name, path, value)
     assert any(expected in fault for fault in found), found
 
 
 @pytest.mark.parametrize("name", ["configmap", "secret"])
 def test_immutable_data_stays_and_metadata_may_change(name: str) -> None:
+    """line 38: immutable data."""
     frozen = (("immutable", True),)
     set_ = "field is immutable when `immutable` is set"
     assert refused(name, "data", {"x": "Yg=="}, start=frozen) == [f"data: Forbidden: {set_}"]

@@ -325,6 +325,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("api_version", "kind", "fields", "head", "cells"), ROWS)
 def test_rows(api_version: str, kind: str, fields: Obj, head: str, cells: list[Any]) -> None:
+    """line 78: all printed kinds have rows."""
     names, row = table(api_version, kind, **fields)
     assert " ".join(names) == head
     assert row == cells

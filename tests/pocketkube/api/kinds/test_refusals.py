@@ -1,7 +1,5 @@
 """What a server refuses in objects of the rarer kinds: one change to a good object a row, and the fields complained about."""
 
-
-
 from __future__ import annotations
 
 from typing import Any
@@ -285,7 +283,7 @@ def test_nothing_is_wrong_with_the_good_ones(name: str) -> None:
     ("name", "path", "value", "expected"), WRONG, ids=[f"{n}-{p}-{i}" for i, (n, p, *_) in enumerate(WRONG)]
 )
 def test_each_field_is_checked(name: str, path: str, value: Any, expected: list[str]) -> None:
-    """Line 17: what is refused names the field."""
+    """line 17: what is refused names the field."""
     found = checked(name, (path, value))
     assert list(dict.fromkeys(found)) == expected
 

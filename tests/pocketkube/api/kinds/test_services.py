@@ -43,6 +43,7 @@ def test_a_put_without_addresses_keeps_them() -> None:
 
 
 def test_to_external_name_drops_addresses_and_node_ports() -> None:
+    """line 70: as defaulted objects."""
     found = updated({**STORED["spec"], "type": "ExternalName", "externalName": "example.com"})
     assert found == {
         "type": "ExternalName",

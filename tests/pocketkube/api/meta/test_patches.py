@@ -204,12 +204,14 @@ A, B, C = {"name": "a", "image": "1"}, {"name": "b", "image": "1"}, {"name": "c"
     ],
 )  # fmt: skip
 def test_strategic_merge(live: Obj, patch: Obj, result: Obj) -> None:
+    """line 15: strategic merge, in the order upstream gives."""
     before = copy.deepcopy((live, patch))
     assert strategic_merge(live, patch, POD) == result
     assert (live, patch) == before
 
 
 def test_capacity_merges_deeply() -> None:
+    """line 12: one more key keeps the others."""
     live = {"status": {"capacity": {"cpu": "2"}}}
     patched = strategic_merge(live, {"status": {"capacity": {"example.com/x": "1"}}}, NODE)
     assert patched == {"status": {"capacity": {"cpu": "2", "example.com/x": "1"}}}
