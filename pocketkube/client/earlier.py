@@ -34,7 +34,7 @@ class Earlier:
 
         Where it does not know that one either, the newer one is asked for again."""
         version = OLDER.get(resource)
-        if version is None or self._older.pop(resource, None):
+        if version is None or self._older.pop(resource, None) is not None:
             return False
         self._older[resource] = resource._replace(version=version)
         return True
