@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from apiserver.authn.bearer import Bearer, BearerAuthenticator, InvalidToken
 from apiserver.authn.jwts import unverified_claims
 from apiserver.interfaces import Cluster, User
+from pocketkube.api.meta import errors
 
 if TYPE_CHECKING:
     from apiserver.authn.keys import PublicKey
 
+log = logging.getLogger(__name__)
+
 Obj = dict[str, Any]
 LEEWAY_SECONDS = 60
+LAST_USED = "kubernetes.io/legacy-token-last-used"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
 LEGACY_ISSUER = "kubernetes/serviceaccount"
 _LEGACY = "kubernetes.io/serviceaccount/"
 _PREFIX = "authentication.kubernetes.io/"
@@ -104,6 +110,13 @@ class ServiceAccountTokens(BearerAuthenticator):
         encoded = base64.b64encode(token.encode()).decode()
         if secret is None or (secret.get("data") or {}).get("token") != encoded:
             raise InvalidToken("service account token has been invalidated")
+        if (secret["metadata"].get("labels") or {}).get(INVALID_SINCE):
+            raise InvalidToken(
+                f"the token in secret {namespace}/{secret_name} for service account {namespace}/{name} has been marked "
+                "invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the "
+                f"'{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
+            )
+        await self._mark_used(secret)
         references = [
             ("serviceaccounts", namespace, name, uid),
             ("secrets", namespace, secret_name, secret["metadata"]["uid"]),
@@ -113,6 +126,18 @@ class ServiceAccountTokens(BearerAuthenticator):
         if not matched:
             raise InvalidToken("a legacy token is valid for the API's own audiences only")
         return Bearer(service_account_user(namespace, name, uid), matched, float("inf"), self._still(references))
+
+    async def _mark_used(self, secret: Obj) -> None:
+        """The day of the last use, by which forgotten tokens are found; nobody waits for a second try."""
+        meta, today = secret["metadata"], datetime.now(UTC).date().isoformat()
+        labels = meta.get("labels") or {}
+        if labels.get(LAST_USED) == today:
+            return
+        marked = {**secret, "metadata": {**meta, "labels": {**labels, LAST_USED: today}}}
+        try:
+            await self._cluster.update("", "secrets", marked)
+        except errors.StatusError as failure:
+            log.info("Could not mark secret %s/%s as used: %s", meta["namespace"], meta["name"], failure)
 
     async def _require(self, references: list[tuple[str, str, str, str]]) -> None:
         """Every object exists under its uid. Asks the store before it says no: the cache may be behind."""

@@ -69,7 +69,9 @@ class ClientCertificates:
 
     def _parse_user(self, der: bytes) -> tuple[User | None, Times]:
         certificate, times = _load(der)
-        if certificate is None or (self._client_ca and self._proxy_ca and not _issued_by(der, certificate, self._client_ca)):
+        if certificate is None or (
+            self._client_ca and self._proxy_ca and not _issued_by(der, certificate, self._client_ca)
+        ):
             return None, times
         names = _attributes(certificate, "2.5.4.3")
         if not names or not names[-1]:

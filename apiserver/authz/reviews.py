@@ -119,7 +119,33 @@ def _attribute_errors(spec: Obj) -> list[field.FieldError]:
         ]
     if resource is None and other is None:
         return [field.invalid("spec.resourceAttributes", None, _ONE)]
-    return []
+    found = []
+    for name in ("fieldSelector", "labelSelector"):
+        if resource is not None and resource.get(name) is not None:
+            found += _selector_errors(resource[name], f"spec.resourceAttributes.{name}")
+    return found
+
+
+def _selector_errors(selector: Obj, path: str) -> list[field.FieldError]:
+    raw, requirements = selector.get("rawSelector"), selector.get("requirements") or []
+    found = []
+    if raw and requirements:
+        found.append(field.invalid(f"{path}.rawSelector", raw, "may not specified at the same time as requirements"))
+    if not raw and not requirements:
+        why = f"when {path} is specified, requirements or rawSelector is required"
+        found.append(field.required(f"{path}.requirements", why))
+    for at, requirement in enumerate(requirements):
+        where, values = f"{path}.requirements[{at}]", requirement.get("values")
+        if not requirement.get("key"):
+            found.append(field.required(f"{where}.key", "must be specified"))
+        match requirement.get("operator"):  # others may be those of a newer server
+            case "In" | "NotIn" if not values:
+                why = "must be specified when `operator` is 'In' or 'NotIn'"
+                found.append(field.required(f"{where}.values", why))
+            case "Exists" | "DoesNotExist" if values:
+                why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                found.append(field.forbidden(f"{where}.values", why))
+    return found
 
 
 def _subject_errors(spec: Obj) -> list[field.FieldError]:

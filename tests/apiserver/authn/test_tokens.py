@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from apiserver.authn import keys
+from apiserver.authn import keys, serviceaccount
 from apiserver.authn.bearer import InvalidToken
 from apiserver.authn.serviceaccount import ServiceAccountTokens
 from apiserver.authn.tokens import EXTENDED_SECONDS, TokenIssuer
@@ -211,5 +211,34 @@ async def test_legacy_token(key: bytes, cluster: MemoryCluster) -> None:
     cluster.put("", "secrets", {"metadata": {"name": "robot-token", "namespace": "shop"}, "data": data})
     bearer = await tokens.authenticate(token)
     assert bearer is not None and bearer.user.uid == "sa-1" and bearer.holds is not None
+    kept = cluster.get("", "secrets", "shop", "robot-token")
+    assert kept is not None
+    assert kept["metadata"]["labels"][serviceaccount.LAST_USED] == datetime.now(UTC).date().isoformat()
+    kept["metadata"]["labels"][serviceaccount.INVALID_SINCE] = "2026-01-01"
+    with pytest.raises(InvalidToken, match="has been marked invalid"):
+        await tokens.authenticate(token)
     cluster.remove("", "secrets", "shop", "robot-token")
     assert not bearer.holds()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        pytest.param({"exp": -90}, "service account token has expired", id="expired"),
+        pytest.param({"exp": -30}, "", id="clocks may differ by a minute"),
+        pytest.param({"nbf": 90}, "service account token is not valid yet", id="not yet"),
+        pytest.param({"iat": 90}, "service account token is issued in the future", id="from the future"),
+        pytest.param({"nbf": 30, "iat": 30}, "", id="a little early"),
+    ],
+)
+async def test_times(key: bytes, cluster: MemoryCluster, changes: dict[str, int], why: str) -> None:
+    """Offsets in seconds from now."""
+    issued, _ = TokenIssuer(key, ISSUER).issue(ROBOT, bound_object=POD)
+    now = int(datetime.now(UTC).timestamp())
+    claims = claims_of(issued) | {name: now + offset for name, offset in changes.items()}
+    token = jwt.encode(claims, keys.private_key(key), algorithm="RS256")
+    if why:
+        with pytest.raises(InvalidToken, match=why):
+            await verifier(cluster, key).authenticate(token)
+    else:
+        assert await verifier(cluster, key).authenticate(token)

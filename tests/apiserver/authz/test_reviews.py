@@ -164,3 +164,32 @@ def test_binding_escalation(
     else:
         with pytest.raises(failure):
             check()
+
+
+@pytest.mark.parametrize(
+    ("selector", "wrong"),
+    [
+        pytest.param({}, "requirements: Required value: when spec.resourceAttributes.fieldSelector is", id="empty"),
+        pytest.param(
+            {"rawSelector": "a=b", "requirements": [{"key": "a", "operator": "In", "values": ["b"]}]},
+            'rawSelector: Invalid value: "a=b": may not specified at the same time as requirements',
+            id="both",
+        ),
+        pytest.param({"requirements": [{"operator": "Exists"}]}, "requirements[0].key: Required value", id="no key"),
+        pytest.param({"requirements": [{"key": "a", "operator": "In"}]}, "values: Required value", id="no values"),
+        pytest.param(
+            {"requirements": [{"key": "a", "operator": "Exists", "values": ["b"]}]}, "values: Forbidden", id="values"
+        ),
+        pytest.param({"requirements": [{"key": "a", "operator": "Newer"}]}, "", id="a newer operator"),
+        pytest.param({"rawSelector": "a=b"}, "", id="text"),
+    ],
+)
+def test_selectors_of_reviews(cluster: MemoryCluster, selector: Obj, wrong: str) -> None:
+    review = {"spec": {"user": "ann", "resourceAttributes": {**PODS, "fieldSelector": selector}}}
+    authorizer = authz.build(cluster, ["RBAC"])
+    if wrong:
+        with pytest.raises(errors.Invalid) as refused:
+            reviews.subject_access(authorizer, review)
+        assert wrong in refused.value.message
+    else:
+        assert reviews.subject_access(authorizer, review)["status"]["allowed"]
