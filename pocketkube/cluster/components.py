@@ -11,6 +11,7 @@ from pocketkube.cluster.layout import REPOSITORY, Layout, home
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec
 
 CONTROL_PLANE = "control-plane"
+CONTROL_PLANE_ROLE = "node-role.kubernetes.io/control-plane"
 HOST_SOCKET = "/var/run/docker.sock"
 PAUSE_IMAGE = "pocketkube/pause:1"
 POD_LABEL = "pocketkube.io/kubelet"  # every container says whose it is: the kubelet's --root-dir
@@ -211,7 +212,7 @@ def _controller(layout: Layout, spec: ClusterSpec, index: int) -> Component:
         "cluster-signing-cert-file": pki / "ca.crt",
         "cluster-signing-key-file": pki / "ca.key",
         "use-service-account-credentials": "true",
-        "controllers": "*,bootstrapsigner,tokencleaner,kubelet-serving-approving-controller",
+        "controllers": "*,bootstrapsigner,tokencleaner,kubelet-serving-approving-controller,ephemeral-node-controller",
     }
     suffix = f"-{index}" if spec.balanced else ""
     return _component("controller", CONTROL_PLANE, _python("controller", _text(flags)), suffix=suffix)
@@ -242,6 +243,10 @@ def _worker(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> list[Component
         "read-only-port": port(10255),
         "healthz-port": port(10248),
     }
+    if not spec.workloads:
+        kubelet["register-with-taints"] = f"{CONTROL_PLANE_ROLE}:NoSchedule"
+    if spec.labels:
+        kubelet["node-labels"] = ",".join(f"{k}={v}" for k, v in spec.labels.items())
     made = [make("kubelet", _python("kubelet", _text(kubelet))), _proxy(layout, spec, node, suffix=suffix)]
     if node.own_engine:
         files = _pid_files(engine_state(layout, node))

@@ -21,7 +21,7 @@ import yaml
 from pocketkube.cluster import console, engine, images, kubeconfigs, network, pki, prepare, processes, supervisor
 from pocketkube.cluster import spec as specs
 from pocketkube.cluster.api import Api
-from pocketkube.cluster.components import HOST_SOCKET, engine_state, proxy_table
+from pocketkube.cluster.components import CONTROL_PLANE_ROLE, HOST_SOCKET, engine_state, proxy_table
 from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import REPOSITORY, Layout, all_clusters
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec
@@ -33,7 +33,7 @@ CRASHES = 4  # of one component before its first success: more is no bad luck
 
 def plan(
     name: str, *, nodes: int, api_servers: int, etcd_members: int, address: str = "", flags: dict[str, str] | None = None,
-    names: tuple[str, ...] = (),
+    names: tuple[str, ...] = (), workloads: bool = True,
 ) -> ClusterSpec:  # fmt: skip
     """Decide a new cluster's addresses and ports. Pure but for looking at this machine's addresses and other clusters."""
     taken = {s.slot for _, s in all_clusters()} | network.taken_slots()
@@ -50,6 +50,7 @@ def plan(
         name=name, slot=slot, address=own, nodes=made, api_servers=api_servers, etcd_members=etcd_members,
         engine="host" if nodes != 1 or prepare.engine_answers() else "own",
         bridge=bridge, bridge_cidr=f"10.{160 + slot}.0.1/24" if bridge else "", flags=flags or {}, names=names,
+        workloads=workloads,
     )  # fmt: skip
 
 
@@ -127,7 +128,17 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
     if spec.control_plane:
         apply_addons(layout, spec, api)
     wait_ready(layout, spec, since=since)
+    if spec.control_plane:
+        _label_control_plane(spec, api)
     console.say(f"  Ready after {time.monotonic() - began:.1f}s")
+
+
+def _label_control_plane(spec: ClusterSpec, api: Api) -> None:
+    """The role of a node that is the control plane's own machine: no node may give itself one."""
+    body = json.dumps({"metadata": {"labels": {CONTROL_PLANE_ROLE: ""}}}).encode()
+    for node in spec.nodes:
+        if not node.netns:
+            api.call("PATCH", f"/api/v1/nodes/{node.name}", body, content_type="application/merge-patch+json")
 
 
 def _keeps(keeper: subprocess.Popen[bytes], layout: Layout) -> bool:

@@ -54,6 +54,7 @@ class ClusterSpec:
         str, ...
     ] = ()  # more names and addresses that the API server's certificate holds; the first is in URLs
     balancer: bool = False  # keep the balancer although one API server is left: its address stays what it was
+    workloads: bool = True  # whether this machine, as a node, runs pods beside the control plane
     joined: Joined | None = (
         None  # the cluster that this machine's only node belongs to, when its control plane is elsewhere
     )

@@ -36,6 +36,7 @@ LOOPS = {
     "endpoints-controller",
     "endpointslice-controller",
     "endpointslice-mirroring-controller",
+    "ephemeral-node-controller",
     "ephemeral-volume-controller",
     "garbage-collector-controller",
     "horizontal-pod-autoscaler-controller",

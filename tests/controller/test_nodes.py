@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.loops import node_ipam, pod_garbage_collector
+from controller.loops import ephemeral_node, node_ipam, pod_garbage_collector
 from controller.loops.node_lifecycle import health, zones
 from controller.loops.taint_eviction import evict_in
 from tests.controller.cluster_objects import NOW, STAMP, node, pod
@@ -46,6 +46,24 @@ def test_no_schedule_taints(found: Obj, keys: list[str]) -> None:
     assert [t["key"] for t in taints] == keys
     found["spec"]["taints"] = taints
     assert health.with_no_schedule(found, "later") == taints
+
+
+@pytest.mark.parametrize(
+    ("ready", "label", "after", "left"),
+    [
+        pytest.param("True", "300", 900, None, id="ready"),
+        pytest.param("Unknown", "300", 100, 200, id="away, not for long"),
+        pytest.param("False", "300", 301, -1, id="away for too long"),
+        pytest.param("Unknown", "", 9000, None, id="a node to be waited for"),
+        pytest.param("Unknown", "soon", 9000, None, id="a label that is no number"),
+    ],
+)
+def test_a_node_that_may_go_goes_after_a_while(ready: str, label: str, after: int, left: float | None) -> None:
+    found = node(ready=ready)
+    found["metadata"]["labels"] = {ephemeral_node.LABEL: label} if label else {}
+    for condition in found["status"]["conditions"]:
+        condition["lastTransitionTime"] = STAMP
+    assert ephemeral_node.left(found, NOW + timedelta(seconds=after)) == left
 
 
 def test_foreign_taints_stay_and_stale_ones_go() -> None:

@@ -15,6 +15,8 @@ from pocketkube.cluster.layout import Layout
 from pocketkube.cluster.spec import ClusterSpec, NodeSpec
 from pocketkube.cluster.verbs import Verb
 
+EPHEMERAL = "pocketkube.io/ephemeral"  # the label by which the controller manager knows them
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("server", help="the control plane's URL, as `./pk token create` prints it")
@@ -22,6 +24,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node-name", default="", help="name of the node (default: this machine's)")
     parser.add_argument(
         "--node-ip", default="", help="address that other nodes reach it at (default: found by routing)"
+    )
+    parser.add_argument(
+        "--ephemeral",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="the cluster may forget this node once it has been away for so long (default: never)",
     )
     parser.add_argument("--yes", "-y", action="store_true", help="install what is missing without asking")
 
@@ -80,6 +89,7 @@ def _plan(args: argparse.Namespace, found: joining.Found, layout: Layout, name: 
     return ClusterSpec(
         name=layout.name, slot=0, address=address, nodes=(NodeSpec(name=name, address=address),),
         engine="host" if there else "own", joined=found.cluster,
+        labels={EPHEMERAL: str(args.ephemeral)} if args.ephemeral else {},
     )  # fmt: skip
 
 

@@ -11,7 +11,14 @@ from pocketkube.cluster.verbs import Verb, up
 def run(args: argparse.Namespace) -> int:
     Layout.of(args.name).read()
     vars(args).update(
-        nodes=None, api_servers=None, etcd_members=None, advertise_address="", server_name="", flag=[], yes=True
+        nodes=None,
+        api_servers=None,
+        etcd_members=None,
+        advertise_address="",
+        server_name="",
+        flag=[],
+        yes=True,
+        no_workloads=False,
     )
     return up.run(args)
 

@@ -29,6 +29,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="name by which nodes find the API server, instead of its address",
     )
     parser.add_argument(
+        "--no-workloads",
+        action="store_true",
+        help="this machine is a node that is tainted as control plane: only pods that tolerate it run here",
+    )
+    parser.add_argument(
         "--flag", action="append", default=[], metavar="COMPONENT.FLAG=VALUE",
         help="set a flag of a component, as controller.node-monitor-grace-period=20s; repeatable",
     )  # fmt: skip
@@ -50,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
+    if args.no_workloads and args.nodes not in (None, 1):
+        raise ClusterError("--no-workloads is for a node that is this machine itself: leave --nodes away")
     nodes, servers, members = args.nodes if args.nodes is not None else 1, args.api_servers or 1, args.etcd_members or 1
     _check_numbers(nodes, servers, members)
     prepare.check_disk(layout.root)
@@ -57,6 +64,7 @@ def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
     spec = lifecycle.plan(
         layout.name, nodes=nodes, api_servers=servers, etcd_members=members, address=args.advertise_address,
         flags=_flags(args.flag), names=tuple(filter(None, [args.server_name])),
+        workloads=not args.no_workloads,
     )  # fmt: skip
     lifecycle.check_ports(spec)
     return spec
