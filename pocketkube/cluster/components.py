@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -77,7 +78,10 @@ def _component(
     pid_files: tuple[Path, ...] = (), last: tuple[str, ...] = (),
 ) -> Component:  # fmt: skip
     # compiled modules are kept with the clusters: the checkout may be read-only, and a start without them takes twice the time
-    compiled = {"PYTHONPYCACHEPREFIX": str(home() / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
+    folder = os.environ.get(
+        "PYTHONPYCACHEPREFIX", str(home() / "compiled")
+    )  # an image has them beside the sources and says ""
+    compiled = {"PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
     env = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **compiled}
     log = f"{name}{suffix}.log"
     return Component(

@@ -71,6 +71,18 @@ def discover(server: str, token: str) -> Found:
     return replace(read(data), date=api.date)
 
 
+def discover_patiently(server: str, token: str, *, seconds: float) -> Found:
+    """`discover`, again and again for a while: the control plane may be starting, or not know the token yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return discover(server, token)
+        except ClusterError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
 def tell(found: Found, problem: str, *, token: str, name: str) -> None:
     """Say in the cluster why this machine does not join: an event about the node that it would be. Never raises.
 

@@ -18,7 +18,18 @@ from pathlib import Path
 
 import yaml
 
-from pocketkube.cluster import console, engine, images, kubeconfigs, network, pki, prepare, processes, supervisor
+from pocketkube.cluster import (
+    console,
+    engine,
+    images,
+    kubeconfigs,
+    network,
+    pki,
+    prepare,
+    processes,
+    supervisor,
+    tokens,
+)
 from pocketkube.cluster import spec as specs
 from pocketkube.cluster.api import Api
 from pocketkube.cluster.components import CONTROL_PLANE_ROLE, HOST_SOCKET, engine_state, proxy_table
@@ -108,8 +119,10 @@ def write_backends(layout: Layout, spec: ClusterSpec) -> None:
     part.rename(layout.backends)
 
 
-def start(layout: Layout, spec: ClusterSpec) -> None:
-    """Start the supervisor and wait until all nodes are Ready. If the cluster cannot start, stop it again and say why."""
+def start(layout: Layout, spec: ClusterSpec, *, token: str = "") -> None:
+    """Start the supervisor and wait until all nodes are Ready. If the cluster cannot start, stop it again and say why.
+
+    With `token` other machines may join as soon as the API server answers."""
     _write_programs(layout, spec)
     network.ensure(spec)
     began, since = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -126,6 +139,8 @@ def start(layout: Layout, spec: ClusterSpec) -> None:
             stop(layout, spec)
             raise
     if spec.control_plane:
+        if token:
+            tokens.create(api, token, ttl=0, again=True)
         apply_addons(layout, spec, api)
     wait_ready(layout, spec, since=since)
     if spec.control_plane:

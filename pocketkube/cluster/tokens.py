@@ -61,9 +61,12 @@ def secret(token: str, *, ttl: int, now: dt.datetime, description: str = "") -> 
     return {"apiVersion": "v1", "kind": "Secret", "type": TYPE, "metadata": metadata, "stringData": data}
 
 
-def create(api: Api, token: str, *, ttl: int, description: str = "") -> None:
+def create(api: Api, token: str, *, ttl: int, description: str = "", again: bool = False) -> None:
+    """Make it known. `again`: one that is known already is no error."""
     wanted = secret(token, ttl=ttl, now=dt.datetime.now(dt.UTC), description=description)
     code, answer = api.call("POST", SECRETS, json.dumps(wanted).encode())
+    if code == 409 and again:
+        return
     if code >= 300:
         raise ClusterError(f"the token was not created: {answer.get('message')}")
 

@@ -26,6 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--node-ip", default="", help="address that other nodes reach it at (default: found by routing)"
     )
     parser.add_argument(
+        "--wait", type=int, default=0, metavar="SECONDS", help="for a control plane that is still starting (default: 0)"
+    )
+    parser.add_argument(
         "--ephemeral",
         type=int,
         default=0,
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.server.startswith("https://"):
         raise ClusterError(f"{args.server!r} is no control plane's URL: it is https://ADDRESS:PORT")
     with console.step("Asking the cluster how to join"):
-        found = joining.discover(args.server, args.token)
+        found = joining.discover_patiently(args.server, args.token, seconds=args.wait)
     name = args.node_name or re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
     try:
         spec = _join(args, found, layout, name)

@@ -19,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
         flag=[],
         yes=True,
         no_workloads=False,
+        token_file=None,
     )
     return up.run(args)
 

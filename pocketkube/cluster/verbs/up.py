@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import replace
+from pathlib import Path
 
 from pocketkube.cluster import console, joining, lifecycle, prepare, processes, scaling
 from pocketkube.cluster import spec as specs
@@ -37,6 +38,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--flag", action="append", default=[], metavar="COMPONENT.FLAG=VALUE",
         help="set a flag of a component, as controller.node-monitor-grace-period=20s; repeatable",
     )  # fmt: skip
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="a bootstrap token that lets other machines in from the start, for ever",
+    )
     parser.add_argument("--yes", "-y", action="store_true", help="install what is missing without asking")
 
 
@@ -49,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     spec = _new(layout, args)
     console.say(f"Starting cluster {layout.name!r}: {len(spec.nodes)} node(s), API at {spec.server}")
     lifecycle.create(layout, spec)
-    lifecycle.start(layout, spec)
+    lifecycle.start(layout, spec, token=_token(args))
     _next_steps(layout, spec)
     return 0
 
@@ -68,6 +75,13 @@ def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
     )  # fmt: skip
     lifecycle.check_ports(spec)
     return spec
+
+
+def _token(args: argparse.Namespace) -> str:
+    try:
+        return args.token_file.read_text().strip() if args.token_file else ""
+    except OSError as error:
+        raise ClusterError(f"--token-file {args.token_file}: {error.strerror}") from error
 
 
 def _check_numbers(nodes: int, servers: int, members: int) -> None:
@@ -105,7 +119,7 @@ def _again(layout: Layout, spec: ClusterSpec, args: argparse.Namespace) -> int:
     console.say(f"Resuming cluster {layout.name!r}")
     spec = _moved(layout, spec, args.advertise_address)
     lifecycle.create(layout, spec)
-    lifecycle.start(layout, spec)
+    lifecycle.start(layout, spec, token=_token(args))
     _next_steps(layout, spec)
     return 0
 
