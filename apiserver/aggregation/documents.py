@@ -25,7 +25,7 @@ class Remote:
         service = self._service
         return {
             "resources": described(self.entries(), service.group, service.version),
-            "freshness": "Current" if service.available else "Stale",
+            "freshness": "Current" if service.available and service.resources is not None else "Stale",
         }
 
 

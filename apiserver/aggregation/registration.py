@@ -60,32 +60,39 @@ def custom(crds: Iterable[Obj]) -> dict[str, Obj]:
 
 
 async def register(cluster: Cluster, registry: Registry) -> None:
-    """Make those of built-in groups that are not there; whoever deletes one has it back at the next start."""
-    for wanted in builtin(registry):
-        await _make(cluster, wanted)
+    """Make those of built-in groups that are not there, and delete those of groups that are served no more.
+
+    Whoever deletes one has it back at the next start."""
+    wanted = {service["metadata"]["name"]: service for service in builtin(registry)}
+    for service in wanted.values():
+        await _make(cluster, service)
+    await _delete(registry, leftover(wanted, cluster.list(GROUP, PLURAL), managed=ON_START))
 
 
 async def follow_crds(cluster: Cluster, registry: Registry) -> None:
     """One pass: make what CRDs need, delete what none needs any more. What users made is theirs."""
     wanted = custom(cluster.list(*CRDS))
-    known = {service["metadata"]["name"]: service for service in cluster.list(GROUP, PLURAL)}
-    for name, service in wanted.items():
-        if name not in known:
-            await _make(cluster, service)
-    for name in leftover(wanted, known):
+    for service in wanted.values():
+        await _make(cluster, service)
+    await _delete(registry, leftover(wanted, cluster.list(GROUP, PLURAL), managed=ALWAYS))
+
+
+def leftover(wanted: Mapping[str, Obj], known: Iterable[Obj], *, managed: str) -> list[str]:
+    """The names of those that this server made, and nothing needs any more."""
+    return [
+        service["metadata"]["name"]
+        for service in known
+        if service["metadata"]["name"] not in wanted
+        and (service["metadata"].get("labels") or {}).get(MANAGED) == managed
+    ]
+
+
+async def _delete(registry: Registry, names: Iterable[str]) -> None:
+    for name in names:
         try:
             await deletion.delete(registry, registry.by_plural(GROUP, PLURAL), Writer(), {}, namespace="", name=name)
         except errors.NotFound:
             continue
-
-
-def leftover(wanted: Mapping[str, Obj], known: Mapping[str, Obj]) -> list[str]:
-    """The names of those that were made for a CRD and are needed no more."""
-    return [
-        name
-        for name, service in known.items()
-        if name not in wanted and (service["metadata"].get("labels") or {}).get(MANAGED) == ALWAYS
-    ]
 
 
 async def _make(cluster: Cluster, service: Obj) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.aggregation import priorities
+from apiserver.aggregation import priorities, registration
 from tests.apiserver.aggregation.conftest import APISERVICES, World
 from tests.apiserver.server import eventually
 from tests.apiserver.test_custom import crd
@@ -92,3 +92,12 @@ async def test_certificates(world: World, spec: dict[str, Any], reason: str) -> 
 )
 def test_versions_in_order(first: tuple[str, str], second: tuple[str, str]) -> None:
     assert priorities.builtin(*first) > priorities.builtin(*second)
+
+
+def test_what_is_needed_no_more() -> None:
+    kept = registration.local("apps", "v1", priorities.builtin("apps", "v1"), managed=registration.ON_START)
+    gone = registration.local("apps", "v1beta1", priorities.builtin("apps", "v1beta1"), managed=registration.ON_START)
+    custom = registration.local("x.io", "v1", priorities.CUSTOM, managed=registration.ALWAYS)
+    own = {"metadata": {"name": "v1.own.io"}, "spec": {}}
+    found = registration.leftover({"v1.apps": kept}, [kept, gone, custom, own], managed=registration.ON_START)
+    assert found == ["v1beta1.apps"]
