@@ -327,14 +327,14 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("crd", "metadata/name", "other", 'metadata.name: Invalid value: "other": must be spec.names.plural+"."+spec.group'),
     ("crd", "spec/scope", "Everywhere", 'spec.scope: Unsupported value: "Everywhere": supported values: "Cluster", "Namespaced"'),
     ("crd", "spec/versions/0/storage", False, "must have exactly one version marked as storage version"),
-    ("crd", "spec/versions/0/schema", None, "spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"),
+    ("crd", "spec/versions/0/schema", None, "spec.validation.openAPIV3Schema: Required value: schemas are required"),
     (
         "crd", "spec/versions/0/schema/openAPIV3Schema/properties", {"spec": {"description": "x"}},
-        "spec.versions[0].schema.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields",
+        "spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields",
     ),
     (
         "crd", "spec/versions/0/schema/openAPIV3Schema/properties", {"spec": {"type": "array"}},
-        "spec.versions[0].schema.openAPIV3Schema.properties[spec].items: Required value: must be specified",
+        "spec.validation.openAPIV3Schema.properties[spec].items: Required value: must be specified",
     ),
     ("csr", "spec/signerName", "nodomain", "must be a fully qualified domain and path of the form 'example.com/signer-name'"),
     ("csr", "spec/usages", ["fly"], 'spec.usages[0]: Unsupported value: "fly"'),

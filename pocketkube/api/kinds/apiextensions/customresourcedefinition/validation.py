@@ -94,7 +94,18 @@ def _versions(versions: list[Obj], known: list[Obj]) -> Errors:
     if len({version.get("name", "") for version in versions}) < len(versions):
         wrong.append(field.invalid("spec.versions", versions, "must contain unique version names"))
     for at, version in enumerate(versions):
-        wrong += _version(version, f"spec.versions[{at}]", known)
+        wrong += _version(version, f"spec.versions[{at}]")
+    for name, place, check in (
+        ("schema", "validation", lambda schema, path: _schema(schema, path, known)),
+        ("additionalPrinterColumns", "additionalPrinterColumns", _columns),
+        ("subresources", "subresources", _subresources),
+    ):
+        # What all versions share is told of once, as if it were said of all.
+        if all(version.get(name) == versions[0].get(name) for version in versions):
+            wrong += check(versions[0].get(name), f"spec.{place}") if versions else []
+        else:
+            for at, version in enumerate(versions):
+                wrong += check(version.get(name), f"spec.versions[{at}].{name}")
     stored = [version for version in versions if version.get("storage")]
     if len(stored) != 1:
         why = "must have exactly one version marked as storage version"
@@ -102,22 +113,19 @@ def _versions(versions: list[Obj], known: list[Obj]) -> Errors:
     return wrong
 
 
-def _version(version: Obj, path: str, known: list[Obj]) -> Errors:
+def _version(version: Obj, path: str) -> Errors:
+    """What each version says for itself."""
     name = version.get("name", "")
     wrong = [field.invalid(f"{path}.name", name, why) for why in names.is_dns1035(name)]
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if schema is None:
         wrong.append(field.required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
     else:
-        wrong += _schema(schema, f"{path}.schema.openAPIV3Schema", known)
-    for at, column in enumerate(version.get("additionalPrinterColumns") or ()):
-        wrong += _column(column, f"{path}.additionalPrinterColumns[{at}]")
-    if schema is not None:
         wrong += _selectable(version.get("selectableFields") or [], schema, f"{path}.selectableFields")
     if version.get("deprecationWarning") is not None and not version.get("deprecated"):
         why = "can only be set for deprecated versions"
         wrong.append(field.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], why))
-    return wrong + _subresources(version.get("subresources") or {}, f"{path}.subresources")
+    return wrong
 
 
 def _selectable(fields: list[Obj], schema: Obj, path: str) -> Errors:
@@ -160,12 +168,17 @@ def _unselectable(text: str, schema: Obj) -> str:
     return ""
 
 
-def _schema(schema: Obj, path: str, known: list[Obj]) -> Errors:
+def _schema(found: Obj | None, path: str, known: list[Obj]) -> Errors:
     """`known`: schemas that are stored already, and so need not be looked at again."""
-    if any(schema == before for before in known):
+    schema, path = (found or {}).get("openAPIV3Schema"), f"{path}.openAPIV3Schema"
+    if schema is None or any(schema == before for before in known):
         return []
     wrong = structural.root(schema, path)
     return wrong or [*defaults.found(schema, path), *expressions.found(schema, path)]
+
+
+def _columns(found: list[Obj] | None, path: str) -> Errors:
+    return [wrong for at, column in enumerate(found or ()) for wrong in _column(column, f"{path}[{at}]")]
 
 
 def _column(column: Obj, path: str) -> Errors:
@@ -183,13 +196,13 @@ def _column(column: Obj, path: str) -> Errors:
     if not where:
         wrong.append(field.required(f"{path}.jsonPath"))
     elif not where.startswith("."):
-        why = "must be a json path starting with ."
+        why = "must be a simple json path starting with ."
         wrong.append(field.invalid(f"{path}.jsonPath", where, why))
     return wrong
 
 
-def _subresources(found: Obj, path: str) -> Errors:
-    scale = found.get("scale")
+def _subresources(found: Obj | None, path: str) -> Errors:
+    scale = (found or {}).get("scale")
     if scale is None:
         return []
     wrong: Errors = []
