@@ -327,7 +327,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("crd", "metadata/name", "other", 'metadata.name: Invalid value: "other": must be spec.names.plural+"."+spec.group'),
     ("crd", "spec/scope", "Everywhere", 'spec.scope: Unsupported value: "Everywhere": supported values: "Cluster", "Namespaced"'),
     ("crd", "spec/versions/0/storage", False, "must have exactly one version marked as storage version"),
-    ("crd", "spec/versions/0/schema", None, "spec.validation.openAPIV3Schema: Required value: schemas are required"),
+    ("crd", "spec/versions/0/schema", None, "spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"),
     (
         "crd", "spec/versions/0/schema/openAPIV3Schema/properties", {"spec": {"description": "x"}},
         "spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields",
