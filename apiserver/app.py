@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client.registry import Collector
 
@@ -115,6 +115,8 @@ class Server:
             from apiserver.flowcontrol.measures import Measures
 
             shown.append(Measures(api.turns))
+        if hasattr(self.store, "collect"):  # it counts too
+            shown.append(cast(Collector, self.store))
         for collector in shown:
             if collector is not None:
                 api.metrics.register(collector)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from apiserver import tracing
 from apiserver.api import Api
 from apiserver.backends import Answer, BackendError
 from apiserver.handlers import forwarding
@@ -32,7 +33,9 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response | N
     info = request.info
     query = {name: value for name, value in request.query.items() if name in _PASSED}
     path = address(("containerLogs", info.namespace, info.name, container), query)
-    headers = [(b"x-forwarded-for", str(client[0]).encode())] if (client := request.scope.get("client")) else []
+    headers = [(tracing.HEADER, tracing.onward(request))]
+    if client := request.scope.get("client"):
+        headers.append((b"x-forwarded-for", str(client[0]).encode()))
     try:
         answer = await forwarding.forward(api, request, node_of(api, pod), path, headers=headers)
     except BackendError as failure:

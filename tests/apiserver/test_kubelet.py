@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -115,6 +116,7 @@ async def test_logs_are_streamed(client: Client, kubelet: Peer) -> None:
     assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"hello world", "text/plain")
     assert kubelet.heads[0].startswith("GET /containerLogs/default/p/c?follow=true&tailLines=3 HTTP/1.1")
     assert "admin-token" not in kubelet.heads[0]
+    assert re.search(r"traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-00\r\n", kubelet.heads[0])
 
 
 async def test_logs_refused(client: Client, kubelet: Peer) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
+
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from apiserver.configfile import BadFile
 from apiserver.storage.encryption.configuration import Encryption, load
@@ -18,7 +21,9 @@ log = logging.getLogger(__name__)
 RELOAD_SECONDS = 2.0
 
 
-class EncryptedStore:
+class EncryptedStore(Collector):
+    """A metrics collector too."""
+
     def __init__(self, inner: Store, encryption: Encryption):
         self.encryption = encryption
         self._inner = inner
@@ -26,6 +31,7 @@ class EncryptedStore:
             str, bytes
         ] = {}  # etcd key -> prefix of who sealed it, for the resources that are encrypted
         self._told: Callable[[Change], None] = ignore
+        self._counts: dict[tuple[str, str, bytes], int] = {}  # direction, outcome, prefix
         inner.acknowledged = self._acknowledged
 
     @property
@@ -46,7 +52,22 @@ class EncryptedStore:
 
     def _seal(self, key: str, value: bytes) -> bytes:
         keys = self.encryption.keys_of(key)
-        return value if keys is None else keys.write.seal(value, key.encode())
+        if keys is None:
+            return value
+        self._count("to_storage", "OK", keys.write.prefix)
+        return keys.write.seal(value, key.encode())
+
+    def _count(self, direction: str, outcome: str, prefix: bytes) -> None:
+        at = (direction, outcome, prefix)
+        self._counts[at] = self._counts.get(at, 0) + 1
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        labels = ["transformation_type", "status", "transformer_prefix"]
+        words = "Values sealed and opened."
+        family = CounterMetricFamily("apiserver_storage_transformation_operations", words, labels=labels)
+        for (direction, outcome, prefix), count in self._counts.items():
+            family.add_metric([direction, outcome, prefix.decode()], count)
+        yield family
 
     def _open(self, stored: Stored) -> Stored:
         """Opened; a value that cannot be is left as it is, which no one can read, and said."""
@@ -56,9 +77,11 @@ class EncryptedStore:
         try:
             plain, by = keys.open(stored.value, stored.key)
         except CannotOpen as failure:
+            self._count("from_storage", "Internal", b"unknown")
             log.error("the stored value of %s cannot be opened: %s", stored.key, failure)
             return stored
         self._sealed_by[stored.key] = by
+        self._count("from_storage", "OK", by)
         return stored._replace(value=plain)
 
     def _opened_change(self, change: Change) -> Change:

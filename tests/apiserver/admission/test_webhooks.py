@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apiserver import admission
+from apiserver import admission, tracing
 from apiserver.admission.matching import GROUP
 from apiserver.admission.plugin import Setup
 from apiserver.admission.plugins.mutating_admission_webhook import MutatingAdmissionWebhook
 from apiserver.admission.plugins.validating_admission_webhook import ValidatingAdmissionWebhook
 from apiserver.interfaces import AdmissionRequest
 from apiserver.memory_cluster import MemoryCluster
+from apiserver.request import Request
 from pocketkube.api.meta import errors
 from tests.apiserver.admission.conftest import SCHEME, Obj, pod, request
 from tests.apiserver.admission.webhook_server import WebhookServer, allow, deny, patch
@@ -78,6 +80,27 @@ async def test_what_a_webhook_is_sent(cluster: MemoryCluster, server: WebhookSer
     assert sent["options"]["kind"] == "CreateOptions"
     assert asked.warnings == ["mind this"]
     assert asked.annotations == {"a/k": "v"}
+
+
+async def test_a_webhook_is_told_the_trace(cluster: MemoryCluster, server: WebhookServer) -> None:
+    server.replies["/a"] = allow()
+    configure(cluster, server, "validating", {"name": "a"})
+    await validate(cluster, request("CREATE", "pods", pod()))
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    scope = {"method": "POST", "path": "/x", "headers": [(b"traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())]}
+    token = tracing.CURRENT.set(Request(scope, unused, unused))
+    try:
+        await validate(cluster, request("CREATE", "pods", pod()))
+    finally:
+        tracing.CURRENT.reset(token)
+    begun, passed = server.traces
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", begun)
+    assert passed.startswith(f"00-{trace}-") and passed.endswith("-01")
+    assert "00f067aa0ba902b7" not in passed
+
+
+async def unused(*_: Any) -> Any:
+    """A request that is neither read nor answered."""
 
 
 @pytest.mark.parametrize(

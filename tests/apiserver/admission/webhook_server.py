@@ -40,6 +40,7 @@ class WebhookServer:
 
     def __init__(self, folder: Path, host: str):
         self.seen: list[tuple[str, str, Obj]] = []
+        self.traces: list[str] = []
         self.replies: dict[str, Reply] = {}
         self.port = 0
         self.forever = asyncio.Event()
@@ -70,6 +71,7 @@ class WebhookServer:
         review = orjson.loads(await reader.readexactly(int(headers["content-length"])))
         path = first.split(" ")[1]
         self.seen.append((path, headers["host"], review))
+        self.traces.append(headers.get("traceparent", ""))
         response = self.replies[path.partition("?")[0]](review)
         if response is None:
             await self.forever.wait()

@@ -219,6 +219,9 @@ async def test_real_etcd_holds_nothing_in_plain(tmp_path: Path, etcd: Etcd) -> N
         value = await asyncio.to_thread(_etcd_value, etcd, "/registry/secrets/default/s")
         assert value.startswith(b"k8s:enc:aesgcm:v1:a:")
         assert b"hidden" not in value
+        shown = (await client("GET", "/metrics")).body.decode()
+        sealed = 'transformation_type="to_storage",transformer_prefix="k8s:enc:aesgcm:v1:a:"} 3.0'
+        assert f'apiserver_storage_transformation_operations_total{{status="OK",{sealed}' in shown
         assert base64.b64encode(b"hidden-value") not in value
         assert stored["data"] == {"password": base64.b64encode(b"other-value").decode()}
         assert (await asyncio.to_thread(_etcd_value, etcd, "/registry/namespaces/default")).startswith(b"{")
