@@ -133,10 +133,14 @@ def _not_a(kind: Kind, name: str, api_version: str) -> str:
     return f"converting ({version}.{name}) to ({inner}.{kind.kind}): unknown conversion"
 
 
-async def read_object(request: Request, resource: Resource, writer: Writer, *, kind: Kind | None = None) -> Obj:
-    """The body as an object of the resource's kind, or of `kind`."""
+async def read_object(
+    request: Request, resource: Resource, writer: Writer, *, kind: Kind | None = None, also: str = ""
+) -> Obj:
+    """The body as an object of the resource's kind, or of `kind`. `also` is an older apiVersion of the same shape."""
     kind = kind or resource.kind
     value, messages = parse_as(kind, await request.body(), media_type(request), mode=writer.validation)
+    if also and isinstance(value, dict) and (value.get("kind"), value.get("apiVersion")) == (kind.kind, also):
+        value["apiVersion"] = kind.api_version
     return decode_object(kind, value, messages, writer)
 
 

@@ -34,7 +34,7 @@ _MOST_DISRUPTED = 2000
 
 async def handle(api: Api, request: Request, resource: Resource) -> Response:
     writer = writer_of(request, "CreateOptions")
-    eviction = await read_object(request, resource, writer, kind=EVICTION)
+    eviction = await read_object(request, resource, writer, kind=EVICTION, also="policy/v1beta1")
     info = request.info
     if eviction["metadata"].get("name", info.name) != info.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")

@@ -91,9 +91,11 @@ def eviction(**options: Any) -> Any:
     return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}, "deleteOptions": options}
 
 
-async def test_eviction_without_a_budget(client: Client) -> None:
+@pytest.mark.parametrize("version", ["policy/v1", "policy/v1beta1"])
+async def test_eviction_without_a_budget(client: Client, version: str) -> None:
+    """Clients of older versions say v1beta1."""
     await running_pod(client)
-    answer = await client("POST", f"{PODS}/p/eviction", eviction())
+    answer = await client("POST", f"{PODS}/p/eviction", eviction() | {"apiVersion": version})
     assert answer.status == 201
     marked = await client.ok("GET", f"{PODS}/p")
     assert marked["metadata"]["deletionTimestamp"]

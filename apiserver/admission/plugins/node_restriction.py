@@ -66,7 +66,8 @@ class NodeRestriction(Plugin):
                 raise errors.not_found("", "pods", name)
         if pod["spec"].get("nodeName") != node:
             verb = "evict" if request.subresource else "delete"
-            raise forbidden(request, f'node "{node}" can only {verb} pods with spec.nodeName set to itself')
+            who = node if request.subresource else f'"{node}"'
+            raise forbidden(request, f"node {who} can only {verb} pods with spec.nodeName set to itself")
 
     async def _token(self, request: AdmissionRequest, node: str) -> None:
         spec = (request.obj or {}).get("spec") or {}
@@ -81,7 +82,11 @@ class NodeRestriction(Plugin):
         if pod is None:
             raise errors.not_found("", "pods", bound["name"])
         if pod["metadata"].get("uid") != bound["uid"]:
-            raise forbidden(request, "the UID in the bound object reference does not match the UID in record")
+            raise forbidden(
+                request,
+                f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record "
+                f"({pod['metadata'].get('uid')}). The object might have been deleted and then recreated",
+            )
         if pod["spec"].get("nodeName") != node:
             raise forbidden(request, "node requested token bound to a pod scheduled on a different node")
         self._audiences(request, pod, spec.get("audiences") or [])
@@ -167,6 +172,8 @@ class NodeRestriction(Plugin):
         owners = pod["metadata"].get("ownerReferences") or []
         if len(owners) > 1:
             raise forbidden(request, f'node "{node}" can only create pods with a single owner reference set to itself')
+        if not owners:
+            raise forbidden(request, f'node "{node}" can only create pods with an owner reference set to itself')
         for owner in owners:
             if (owner.get("apiVersion"), owner.get("kind"), owner.get("name")) != ("v1", "Node", node):
                 raise forbidden(request, f'node "{node}" can only create pods with an owner reference set to itself')
@@ -177,8 +184,9 @@ class NodeRestriction(Plugin):
             if owner.get("blockOwnerDeletion"):
                 raise forbidden(request, f'node "{node}" must not set blockOwnerDeletion on an owner reference')
             found = self.cluster.get("", "nodes", "", node)
-            if found is None or found["metadata"].get("uid") != owner.get("uid"):
-                raise forbidden(request, f'node "{node}" UID mismatch: expected {owner.get("uid")}')
+            there = found["metadata"].get("uid") if found else None
+            if there != owner.get("uid"):
+                raise forbidden(request, f'node "{node}" UID mismatch: expected {owner.get("uid")} got {there}')
 
     def _node(self, request: AdmissionRequest, node: str) -> None:
         new, old = request.obj or {}, request.old
@@ -193,10 +201,17 @@ class NodeRestriction(Plugin):
         old_labels = old["metadata"].get("labels") or {} if old else {}
         changed = {k for k in labels.keys() | old_labels.keys() if labels.get(k) != old_labels.get(k)}
         if wrong := sorted(k for k in changed if not _may_label(k)):
-            verb = "set the following labels" if old is None else "modify labels"
-            raise forbidden(request, f'node "{node}" is not allowed to {verb}: {", ".join(wrong)}')
+            listed = ", ".join(wrong)
+            if old is None:
+                raise forbidden(request, f'node "{node}" is not allowed to set the following labels: {listed}')
+            raise forbidden(request, f"is not allowed to modify labels: {listed}")
         if old is None:
             return
+        source = (new.get("spec") or {}).get("configSource")
+        if source is not None and source != (old.get("spec") or {}).get("configSource"):
+            raise forbidden(
+                request, f'node "{node}" is not allowed to update configSource to a new non-nil configSource'
+            )
         if (new.get("spec") or {}).get("taints") != (old.get("spec") or {}).get("taints"):
             raise forbidden(request, f'node "{node}" is not allowed to modify taints')
         if new["metadata"].get("ownerReferences") != old["metadata"].get("ownerReferences"):

@@ -57,6 +57,17 @@ async def test_new_nodes_are_tainted(admit: Admit) -> None:
 def mirror(**spec: Any) -> Obj:
     made = pod(nodeName="n1", **spec)
     made["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "node-1", "controller": True}
+    made["metadata"]["ownerReferences"] = [owner]
+    return made
+
+
+def owned_by(**changes: Any) -> Obj:
+    """A mirror pod with an owner changed so, or without one."""
+    made = mirror()
+    (owner,) = made["metadata"].pop("ownerReferences")
+    if changes:
+        made["metadata"]["ownerReferences"] = [{**owner, **changes}]
     return made
 
 
@@ -91,6 +102,14 @@ HERE, ELSEWHERE = pod(nodeName="n1"), pod(nodeName="n2")
     [
         pytest.param(request("CREATE", "pods", mirror(), user=N1), "", id="mirror pod"),
         pytest.param(request("CREATE", "pods", HERE, user=N1), "can only create mirror pods", id="other pod"),
+        pytest.param(
+            request("CREATE", "pods", owned_by(), user=N1), "with an owner reference set", id="nobody's mirror"
+        ),
+        pytest.param(
+            request("CREATE", "pods", owned_by(uid="x"), user=N1),
+            "UID mismatch: expected x got node-1",
+            id="old node's",
+        ),
         pytest.param(
             request("CREATE", "pods", {**mirror(), "spec": {"nodeName": "n2", "containers": []}}, user=N1),
             "spec.nodeName set to itself",
@@ -180,6 +199,7 @@ async def test_node_restriction(cluster: MemoryCluster, admit: Admit, asked: Adm
     stored = pod(nodeName="n1", volumes=[volume])
     stored["metadata"]["uid"] = "u1"
     cluster.put("", "pods", stored)
+    cluster.put("", "nodes", {"metadata": {"name": "n1", "uid": "node-1"}})
     if not refusal:
         await admit("NodeRestriction", asked)
         return
