@@ -12,6 +12,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CHUNK = 65536
+MOST_MESSAGE = 64 << 20  # bytes; Python's client sends all of its input as one message
 
 
 def handshake(key: bytes, protocol: str) -> bytes:
@@ -42,16 +43,19 @@ class WebSocket:
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Whole messages, text as its bytes, until either side closes."""
-        pending = b""
+        pending = bytearray()
         while data := await self._read():
             self._connection.receive_data(data)
             for event in self._connection.events():
                 if isinstance(event, BytesMessage | TextMessage):
                     part = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
                     pending += part
+                    if len(pending) > MOST_MESSAGE:
+                        await self.close(code=1009)
+                        return
                     if event.message_finished:
-                        yield pending
-                        pending = b""
+                        yield bytes(pending)
+                        pending.clear()
                 elif isinstance(event, Ping):
                     self._writer.write(self._connection.send(event.response()))
                 elif isinstance(event, CloseConnection):
