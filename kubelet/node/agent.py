@@ -28,6 +28,7 @@ Obj = dict[str, Any]
 ENGINE_SECONDS = 5.0  # that the first status waits for the engine
 GRACE_SECONDS = 30.0  # that an engine which has worked may be away before the node is not ready; as upstream
 LEASE_NAMESPACE = "kube-node-lease"
+OLDEST = (20, 10)  # of Docker's versions
 ENGINE_WORDS = "container runtime is down"
 TRANSIENT = (errors.StatusError, httpx.HTTPError, OSError, TimeoutError)
 
@@ -98,6 +99,10 @@ class NodeAgent:
 
     def _problem(self) -> str:
         """Why pods cannot run, in upstream's words. Its containers outlive an engine that is away for a moment, and so does Ready."""
+        if too_old(self._version.version):
+            return (
+                f"{ENGINE_WORDS}: Docker {self._version.version} is too old, {OLDEST[0]}.{OLDEST[1]} or newer is needed"
+            )
         words, now = _words(self._runtime.problem), self._clock.monotonic()
         if not words:
             self._lost = None
@@ -178,7 +183,7 @@ class NodeAgent:
 
     async def _look_at_engine(self) -> None:
         try:
-            if not self._version.version:
+            if not self._version.version or self._lost is not None:  # it may come back as another version
                 self._version = await self._runtime.version()
             self._images = await self._runtime.images()
         except (EngineDown, RuntimeFailure) as e:
@@ -248,6 +253,12 @@ class NodeAgent:
         body = {**(old.get("spec") or {}), "holderIdentity": name, "leaseDurationSeconds": self._config.lease_seconds}
         body["renewTime"] = times.micro(self._clock.now())
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": body}
+
+
+def too_old(version: str) -> bool:
+    """Whether an engine lacks what the kubelet asks of it. One that does not say its version in numbers is believed."""
+    found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return len(found) == 2 and found < OLDEST
 
 
 def _words(problem: str) -> str:

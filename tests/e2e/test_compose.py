@@ -38,7 +38,7 @@ class Compose:
         self.node_port = free_range(10)
         self.environment = {
             **os.environ, "COMPOSE_PROJECT_NAME": "pocketkube-test", "POCKETKUBE_BASE": BASE,
-            "POCKETKUBE_API_PORT": str(free_port()),
+            "POCKETKUBE_API_PORT": str(free_port()), "FORGET_SECONDS": "20",
             "POCKETKUBE_NODE_PORTS": f"{self.node_port}-{self.node_port + 9}",
         }  # fmt: skip
 
@@ -52,6 +52,9 @@ class Compose:
 
     def workers(self) -> list[str]:
         return self("ps", "-q", "worker").split()
+
+    def nodes(self) -> int:
+        return len(self.kubectl("get", "nodes", "-o", "name").split())
 
     def ready_nodes(self) -> int:
         nodes = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
@@ -106,6 +109,10 @@ def test_it_comes_up_serves_and_grows(compose: Compose) -> None:
 
     compose("up", "-d", "--scale", "worker=3")
     until("a third node", lambda: compose.ready_nodes() == 3, seconds=60)
+
+    compose("up", "-d", "--scale", "worker=1")
+    until("those that are gone to be forgotten", lambda: compose.nodes() == 1, seconds=120)
+    until("all pods on the one that is left", compose.answer, seconds=60)
 
     compose("down", "-v", "-t", "30")
     for what in (("ps", "-aq"), ("volume", "ls", "-q"), ("network", "ls", "-q")):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubelet.config import KubeletConfig
-from kubelet.node.agent import GRACE_SECONDS, NodeAgent
+from kubelet.node.agent import GRACE_SECONDS, NodeAgent, too_old
 from kubelet.runtime.memory import MemoryRuntime
 from pocketkube.base.clock import FakeClock
 from pocketkube.client.config import ClientConfig
@@ -51,3 +51,11 @@ async def test_a_lost_network_is_told_at_once(agent: NodeAgent, engine: MemoryRu
     assert agent.facts().problem == ""
     engine.down = "pod network 10.0.0.0/24: gone"
     assert "NetworkPluginNotReady" in agent.facts().problem
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("19.03.15", True), ("1.13.1", True), ("20.10.24+dfsg1", False), ("28.2.2", False), ("", False), ("dev", False)],
+)
+def test_an_engine_may_be_too_old(version: str, expected: bool) -> None:
+    assert too_old(version) is expected
