@@ -8,6 +8,8 @@ from typing import Any
 
 Obj = dict[str, Any]
 
+VERSIONS = tuple(f"apiserver.config.k8s.io/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
+
 
 class BadFile(Exception):
     """A file that a flag names cannot be used. The text names the file and is one line."""
@@ -44,3 +46,19 @@ def only(found: Obj, path: str, where: str, fields: Collection[str]) -> None:
     unknown = sorted(set(found) - set(fields))
     if unknown:
         raise BadFile(f'{path}: unknown field "{f"{where}." if where else ""}{unknown[0]}"')
+
+
+def read(text: str, kind: str) -> Obj:
+    """The object in the text of a file that is followed. Raises ValueError for anything but that kind in those VERSIONS."""
+    import yaml
+
+    try:
+        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as failure:
+        raise ValueError(f"{kind}: not YAML: {failure}") from failure
+    if not isinstance(found, dict):
+        raise ValueError(f"{kind}: the file holds no object")
+    if found.get("apiVersion") not in VERSIONS or found.get("kind") != kind:
+        given = f"{found.get('apiVersion')}, Kind={found.get('kind')}"
+        raise ValueError(f"expected {kind} of {' or '.join(VERSIONS)}, got {given}")
+    return found

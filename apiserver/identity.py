@@ -46,12 +46,11 @@ def authenticator(
     flags: Options, cluster: Cluster, trusted: TrustedIssuers | None, authorizer: Authorizer
 ) -> authn.Chain:
     """`authorizer` decides impersonation."""
-    signing = flags.service_account_signing_key_file
     with _usable("authentication"):
         config = authn.AuthnConfig(
             cluster=cluster,
             client_ca=read(flags.client_ca_file),
-            service_account_keys=public_keys(flags) or ((read(signing),) if signing else ()),
+            service_account_keys=public_keys(flags),
             issuers=flags.service_account_issuer,
             audiences=flags.audiences,
             bootstrap_tokens=flags.enable_bootstrap_token_auth,
@@ -104,8 +103,9 @@ def token_issuer(flags: Options) -> TokenIssuer | None:
 
 
 def public_keys(flags: Options) -> tuple[bytes, ...]:
-    """PEM, of service-account tokens."""
-    return tuple(read(path) for path in flags.service_account_key_file)
+    """PEM, of service-account tokens: those that are given, else the public half of the one that signs."""
+    paths = flags.service_account_key_file or tuple(filter(None, (flags.service_account_signing_key_file,)))
+    return tuple(read(path) for path in paths)
 
 
 def _webhook(flags: Options) -> WebhookTokens | None:

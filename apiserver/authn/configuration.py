@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from apiserver.authn.oidc.claims import CLAIMS, USER
 from apiserver.authn.oidc.settings import Issuer, Mapping, Rule
-from apiserver.configobject import read
+from apiserver.configfile import read
 from pocketkube.api.meta import field
 
 Obj = dict[str, Any]

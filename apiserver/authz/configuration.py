@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiserver.authz.webhook import REQUEST
-from apiserver.configobject import read
+from apiserver.configfile import read
 from apiserver.options import duration
 from pocketkube.api.meta import field
 from pocketkube.api.meta import names as name_rules

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_FOR_AN_HOUR = ((b"cache-control", b"public, max-age=3600"),)
+
 Endpoint = Callable[..., Awaitable[Response]]
 
 _CONTEXT = "pocketkube.request"
@@ -50,11 +52,12 @@ async def _openid(api: Api, request: Request) -> Response:
     address = options.advertise_address or "kubernetes.default.svc"
     uri = options.service_account_jwks_uri or f"https://{address}:{options.secure_port}{oidc.JWKS_PATH}"
     value = oidc.configuration(options.service_account_issuer[0], api.public_keys, jwks_uri=uri)
-    return Response(orjson.dumps(value), headers=[(b"cache-control", b"public, max-age=3600")])
+    return Response(orjson.dumps(value), headers=list(_FOR_AN_HOUR))
 
 
 async def _jwks(api: Api, request: Request) -> Response:
-    return Response(orjson.dumps(oidc.jwks(api.public_keys)), content_type=oidc.JWKS_TYPE.encode())
+    body = orjson.dumps(oidc.jwks(api.public_keys))
+    return Response(body, content_type=oidc.JWKS_TYPE.encode(), headers=list(_FOR_AN_HOUR))
 
 
 ROUTES: tuple[tuple[str, Endpoint], ...] = (

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
+from apiserver.app import Server
 from apiserver.authn import configuration
 from apiserver.authn.oidc.settings import Mapping
 from apiserver.authn.trusted import TrustedIssuers
+from apiserver.configfile import BadFile
+from apiserver.options import Options
+from apiserver.storage.memory import MemoryStore
 from tests.apiserver.authn.oidc_issuer import OidcIssuer
 from tests.apiserver.server import running
 
@@ -158,3 +162,24 @@ async def test_who_may_stay_anonymous(tmp_path: Path, anonymous: Obj | None, pat
     file.write_text(text(anonymous=anonymous))
     async with running(tmp_path, authentication_config=str(file)) as admin:
         assert (await admin.acting_as("")("GET", path, authorization="")).status == status
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        pytest.param({"oidc_issuer_url": "https://i.example"}, "must be specified together", id="half of the flags"),
+        pytest.param({"authentication_config": "/nowhere.yaml"}, "/nowhere.yaml: ", id="no file"),
+        pytest.param({"authorization_config": "/nowhere.yaml"}, "/nowhere.yaml: ", id="no authorization file"),
+        pytest.param({"authorization_mode": ("Webhook",)}, "config file not passed", id="no webhook"),
+        pytest.param({"authorization_mode": ("ABAC",)}, "policy file not passed", id="no policies"),
+        pytest.param({"authorization_mode": ("RBAC", "RBAC")}, "given twice", id="a mode twice"),
+        pytest.param({"authorization_mode": ("Magic",)}, "is not a valid mode", id="no such mode"),
+        pytest.param({"authentication_token_webhook_config_file": "/nowhere"}, "/nowhere", id="no kubeconfig"),
+        pytest.param({"token_auth_file": "/nowhere"}, "/nowhere", id="no tokens"),
+    ],
+)
+def test_what_makes_a_start_pointless_is_one_line(flags: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadFile) as refused:
+        Server(Options(advertise_address="192.0.2.1", **flags), MemoryStore())
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
