@@ -114,6 +114,20 @@ def test_a_machine_that_joined_runs_no_control_plane(tmp_path: Path) -> None:
     assert {"--cluster-dns=10.60.0.10", "--cluster-domain=x.local"} <= set(found[0].argv)
 
 
+def test_a_control_plane_that_runs_no_workloads_is_tainted(tmp_path: Path) -> None:
+    found = components.components(Layout("t", tmp_path), spec(workloads=False))
+    (kubelet,) = (c for c in found if c.name == "kubelet")
+    assert "--register-with-taints=node-role.kubernetes.io/control-plane:NoSchedule" in kubelet.argv
+    (usual,) = (c for c in components.components(Layout("t", tmp_path), spec()) if c.name == "kubelet")
+    assert not any("taint" in a for a in usual.argv)
+
+
+def test_labels_reach_the_kubelet_and_survive_the_file(tmp_path: Path) -> None:
+    made = ClusterSpec.from_json(spec(labels={"a/b": "1", "c": ""}).to_json())
+    (kubelet,) = (c for c in components.components(Layout("t", tmp_path), made) if c.name == "kubelet")
+    assert "--node-labels=a/b=1,c=" in kubelet.argv
+
+
 def test_flags_of_a_component_can_be_set(tmp_path: Path) -> None:
     found = components.components(Layout("t", tmp_path), spec(flags={"controller.node-monitor-grace-period": "9s"}))
     assert [c.name for c in found if c.argv[-1] == "--node-monitor-grace-period=9s"] == ["controller"]
