@@ -338,6 +338,15 @@ async def test_strict(client: Client, body: bytes, words: str) -> None:
     assert len(warned.warnings) == 3
 
 
+async def test_another_kind(client: Client) -> None:
+    await define(client, crd())
+    refused = await client("POST", WIDGETS, {**widget(), "kind": "Gadget"})
+    assert (refused.status, refused.message) == (
+        422,
+        'Widget.example.com "w" is invalid: kind: Invalid value: "Gadget": must be Widget',
+    )
+
+
 async def test_selected_by_fields(client: Client) -> None:
     fields = [{"jsonPath": ".spec.color"}, {"jsonPath": ".spec.size"}]
     await define(client, crd("widgets", "Widget", version(selectableFields=fields)))

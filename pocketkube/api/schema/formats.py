@@ -1,4 +1,4 @@
-"""String and number formats that a custom resource's schema may demand, as upstream reads them; unknown ones are free."""
+"""String formats that a custom resource's schema may demand, as upstream reads them; unknown ones are free."""
 
 from __future__ import annotations
 
@@ -74,5 +74,3 @@ STRINGS: dict[str, Callable[[str], bool]] = {
     "uuid4": _uuid("4", "[89abAB]"),
     "uuid5": _uuid("5", "[89abAB]"),
 }
-
-INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}

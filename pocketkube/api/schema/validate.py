@@ -164,13 +164,27 @@ def _values(raw: Obj) -> Iterable[Check]:
 
 
 def _strings(raw: Obj) -> Iterable[Check]:
-    if "maxLength" in raw or "minLength" in raw:
-        yield _length(raw.get("minLength"), raw.get("maxLength"))
+    checks = [_length(raw.get("minLength"), raw.get("maxLength"))] if "maxLength" in raw or "minLength" in raw else []
     if "pattern" in raw:
-        yield _pattern(raw["pattern"])
+        checks.append(_pattern(raw["pattern"]))
+    if checks:
+        yield _first(checks)
     check = formats.STRINGS.get(raw.get("format", ""))
     if check is not None:
         yield _format(check, raw["format"])
+
+
+def _first(checks: list[Check]) -> Check:
+    """What the first of these says that has something to say."""
+
+    def first(value: Any, path: str, found: Errors, old: Any) -> None:
+        before = len(found)
+        for check in checks:
+            check(value, path, found, old)
+            if len(found) > before:
+                return
+
+    return first
 
 
 def _length(least: int | None, most: int | None) -> Check:
@@ -179,7 +193,7 @@ def _length(least: int | None, most: int | None) -> Check:
             return
         if most is not None and len(value) > most:
             found.append(field.too_long(path or ROOT, most))
-        if least is not None and len(value) < least:
+        elif least is not None and len(value) < least:
             found.append(_invalid(path, value, f"should be at least {least} chars long"))
 
     return length
@@ -224,9 +238,6 @@ def _numbers(raw: Obj) -> Iterable[Check]:
     if "multipleOf" in raw:
         factor = raw["multipleOf"]
         bounds.append((lambda v: bool(_remainder(v, factor)), f"should be a multiple of {_number(factor)}"))
-    span = formats.INTEGERS.get(raw.get("format", ""))
-    if span is not None:
-        bounds.append((lambda v: not span[0] <= v <= span[1], f"must be of type {raw['format']}"))
 
     def within(value: Any, path: str, found: Errors, old: Any) -> None:
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -332,7 +343,7 @@ def _objects(raw: Obj, embedded: bool) -> Iterable[Check]:
         if most is not None and len(value) > most:
             found.append(field.too_many(path or ROOT, len(value), most))
         if least is not None and len(value) < least:
-            found.append(_invalid(path, len(value), f"should have at least {least} properties"))
+            found.append(_invalid(path, least, f"should have at least {least} properties"))
         for name in required:
             if name not in value:
                 found.append(field.required(field.child(path, name)))
@@ -348,8 +359,10 @@ def _objects(raw: Obj, embedded: bool) -> Iterable[Check]:
 def _identified(value: Obj, path: str, found: Errors) -> None:
     """An embedded object says what it is."""
     for name in ("apiVersion", "kind"):
-        if not isinstance(value.get(name), str) or not value[name]:
+        if not isinstance(value.get(name), str):
             found.append(field.required(field.child(path, name), "must not be empty"))
+        elif not value[name]:
+            found.append(field.invalid(field.child(path, name), "", "must not be empty"))
 
 
 def _logic(raw: Obj) -> Iterable[Check]:
@@ -385,7 +398,8 @@ def _shortest(failed: list[Errors]) -> Errors:
 def _all_of(parts: list[Check], value: Any, path: str, found: Errors) -> None:
     failed = [errors for part in parts if (errors := _fails(part, value, path))]
     if failed:
-        found.append(_whole(path, "must validate all the schemas (allOf)"))
+        none = ". None validated" if len(failed) == len(parts) else ""
+        found.append(_whole(path, f"must validate all the schemas (allOf){none}"))
         found.extend(error for errors in failed for error in errors)
 
 
