@@ -35,7 +35,8 @@ class AccountClient(Client):
     """Acts as `kube-system/<account>`. `parent` may create service accounts and their tokens; nothing else is asked of it."""
 
     def __init__(self, parent: Client, account: str, *, transport: httpx.AsyncBaseTransport, clock: Clock):
-        super().__init__(anonymous(parent.config), user_agent="kube-controller-manager", transport=transport)
+        config = anonymous(parent.config)
+        super().__init__(config, user_agent="kube-controller-manager", transport=transport, earlier=parent.earlier)
         self._parent, self._account, self._clock = parent, account, clock
         self._token = ""
         self._renew_at = float("-inf")

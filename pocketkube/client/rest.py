@@ -53,9 +53,10 @@ class Client:
         user_agent: str = "pocketkube",
         connections: int = 32,
         transport: httpx.AsyncBaseTransport | None = None,
+        earlier: Earlier | None = None,
     ):
         self.config = config
-        self.earlier = Earlier()
+        self.earlier = earlier or Earlier()  # shared by the clients of one server
         self._credentials = Credentials(config)
         self._url = httpx.URL(config.server)
         self._prefix = self._url.path.rstrip("/")

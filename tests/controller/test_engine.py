@@ -55,6 +55,7 @@ LOOPS = {
     "root-ca-certificate-publisher-controller",
     "service-cidr-controller",
     "serviceaccount-controller",
+    "serviceaccount-secret-controller",
     "serviceaccount-token-controller",
     "statefulset-controller",
     "taint-eviction-controller",

@@ -25,6 +25,7 @@ from controller.loops import (
     namespace,
     root_ca_publisher,
     serviceaccount,
+    serviceaccount_secret,
     serviceaccount_token,
 )
 from controller.options import Options
@@ -305,3 +306,30 @@ def test_an_empty_namespace_has_five_fine_conditions() -> None:
     assert [c["status"] for c in first] == ["False"] * 5
     assert content.empty
     assert namespace.with_conditions(first, content, "later") == first
+
+
+@pytest.mark.parametrize(
+    ("version", "waits"),
+    [
+        pytest.param({"major": "1", "minor": "20"}, True, id="1.20"),
+        pytest.param({"major": "1", "minor": "23+"}, True, id="1.23+"),
+        pytest.param({"major": "1", "minor": "24"}, False, id="1.24"),
+        pytest.param({}, False, id="unknown"),
+    ],
+)
+def test_servers_that_wait_for_secrets(version: Obj, waits: bool) -> None:
+    assert serviceaccount_secret.waits_for_secrets(version) is waits
+
+
+def test_an_account_gets_one_secret_and_names_it() -> None:
+    account: Obj = {"metadata": {"name": "default", "namespace": "ns", "uid": "u1"}}
+    made, update = serviceaccount_secret.plan(account, [])
+    assert made is not None and update is None
+    assert made["metadata"]["name"].startswith("default-token-")
+    another = {"metadata": {"name": "x", "annotations": {serviceaccount_token.ACCOUNT_NAME: "other"}}}
+    again, named = serviceaccount_secret.plan(account, [another, made])
+    assert again is None and named is not None
+    assert named["secrets"] == [{"name": made["metadata"]["name"]}]
+    assert serviceaccount_secret.plan(named, [made]) == (None, None)
+    replaced = {"metadata": {**account["metadata"], "uid": "u2"}}
+    assert serviceaccount_secret.plan(replaced, [made])[0] is not None
