@@ -12,7 +12,7 @@ from scheduler import profile
 EXPECTED = {
     ("controller.loops", "CONTROLLER"): """
         bootstrap_signer clusterrole_aggregation cronjob csr_approving csr_cleaner csr_signing daemonset
-        deployment disruption endpoints endpointslice endpointslice_mirroring ephemeral_volume
+        deployment disruption endpoints endpointslice endpointslice_mirroring ephemeral_node ephemeral_volume
         garbage_collector horizontalpodautoscaler job kubelet_serving_approving namespace node_ipam
         node_lifecycle persistentvolume_binder pod_garbage_collector pv_protection pvc_protection replicaset
         replicationcontroller resourcequota root_ca_publisher service_cidr serviceaccount serviceaccount_token statefulset
