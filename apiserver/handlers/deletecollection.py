@@ -27,7 +27,8 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     options = await delete_options(request, writer)
     query = query_of(resource, info.namespace, labels=info.label_selector, fields=info.field_selector, name=info.name)
     await wait_for(api.registry, resource, "")
-    found = resource.cache.entries(query)
+    limit = request.integer("limit") or 0
+    found = resource.cache.page(query, limit)[0] if limit > 0 else resource.cache.entries(query)
     await resource.load(found)
     pending = iter(found)
     await asyncio.gather(*(_delete_all(api, resource, writer, options, pending) for _ in range(_AT_ONCE)))

@@ -176,6 +176,52 @@ async def test_component_statuses_say_who_answers(client: Client) -> None:
     assert len(only["items"]) == 1
 
 
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+EXPRESSIONS = [
+    pytest.param({"validations": [{"expression": "1 +"}]}, "spec.validations[0].expression: Invalid value", "compilation failed", id="syntax"),
+    pytest.param({"validations": [{"expression": "nothing"}]}, "spec.validations[0].expression", "undeclared reference to 'nothing'", id="unknown name"),
+    pytest.param({"validations": [{"expression": "1"}]}, "spec.validations[0].expression", "must evaluate to bool but got int", id="no boolean"),
+    pytest.param({"validations": [{"expression": "true", "messageExpression": "1"}]}, "spec.validations[0].messageExpression", "must evaluate to string", id="no text"),
+    pytest.param({"validations": [{"expression": "true", "reason": "Zork"}]}, "spec.validations[0].reason", "Unsupported value", id="reason"),
+    pytest.param({"validations": [{"expression": "true", "message": "a\nb"}]}, "spec.validations[0].message", "must not contain line breaks", id="message"),
+    pytest.param({"matchConditions": [{"name": "a", "expression": "'x'"}]}, "spec.matchConditions[0].expression", "must evaluate to bool", id="condition"),
+    pytest.param({"variables": [{"name": "a b", "expression": "1"}]}, "spec.variables[0].name", "not a valid CEL identifier", id="variable"),
+    pytest.param({"variables": [{"name": "a", "expression": "1 +"}]}, "spec.variables[0].expression", "compilation failed", id="variable's value"),
+    pytest.param({"variables": [{"name": "a", "expression": "1"}] * 2}, "spec.variables[1].name", "Duplicate value", id="variable twice"),
+    pytest.param({"auditAnnotations": [{"key": "a", "valueExpression": "1"}]}, "spec.auditAnnotations[0].valueExpression", "must evaluate to one of [string null_type]", id="annotation"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "path", "words"), EXPRESSIONS)
+async def test_expressions_of_policies_are_compiled_when_stored(
+    client: Client, spec: Obj, path: str, words: str
+) -> None:
+    """line 31: nothing that cannot be compiled gets as far as a request."""
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    whole = {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "variables.a > 0"}], **spec}
+    answer = await client("POST", POLICIES, {"metadata": {"name": "p"}, "spec": whole})
+    assert (answer.status, path in answer.message, words in answer.message) == (422, True, True), answer.body
+
+
+async def test_conditions_of_webhooks_are_compiled_when_stored(client: Client) -> None:
+    """line 28: a webhook's conditions too."""
+    hook = {
+        "name": "a.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "clientConfig": {"url": "https://example.com"},
+        "matchConditions": [{"name": "a", "expression": "object.metadata.name =="}],
+    }  # fmt: skip
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    answer = await client("POST", path, {"metadata": {"name": "h"}, "webhooks": [hook]})
+    assert (answer.status, "webhooks[0].matchConditions[0].expression" in answer.message) == (422, True), answer.body
+
+
+async def test_a_limited_deletion_takes_no_more(client: Client) -> None:
+    """line 9: DELETE of a collection keeps to its limit."""
+    for name in "abc":
+        await client.ok("POST", MAPS, config_map(name, labels={"k": "v"}))
+    await client.ok("DELETE", f"{MAPS}?labelSelector=k%3Dv&limit=2")
+    assert [item["metadata"]["name"] for item in (await client.ok("GET", f"{MAPS}?labelSelector=k"))["items"]] == ["c"]
+
+
 async def test_deprecated_kinds_warn(client: Client) -> None:
     answer = await client("GET", "/api/v1/namespaces/default/endpoints")
     assert answer.warnings == ['299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"']

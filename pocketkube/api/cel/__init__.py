@@ -41,6 +41,11 @@ class Program:
         """What it was compiled to."""
         return syntax.tree(self._compiled.serialize())
 
+    @property
+    def type(self) -> str:
+        """Of its value, as far as that is known: bool, string, int, list... or dyn."""
+        return str(self._compiled.return_type()).partition("<")[0].lower()
+
     def run(self, variables: Mapping[str, Any]) -> Any:
         """The plain value: None, bool, int, float, str, bytes, datetime, list, dict. Raises EvaluationError.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from pocketkube.api.kinds import checks, columns
+from pocketkube.api.kinds import checks, columns, expressions
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.meta import field
 
@@ -157,7 +158,7 @@ def _resources(found: list[str], path: str) -> Errors:
     return wrong
 
 
-def match_conditions(found: list[Obj], path: str) -> Errors:
+def match_conditions(found: list[Obj], path: str, variables: tuple[str, ...] = expressions.CONDITION) -> Errors:
     wrong: Errors = []
     if len(found) > 64:
         return [field.too_many(path, len(found), 64)]
@@ -165,10 +166,31 @@ def match_conditions(found: list[Obj], path: str) -> Errors:
         name = condition.get("name", "")
         if not (condition.get("expression") or "").strip():
             wrong.append(field.required(f"{path}[{at}].expression"))
+        wrong += expressions.compiled(
+            f"{path}[{at}].expression", condition.get("expression") or "", variables, gives=("bool",)
+        )
         if not name:
             wrong.append(field.required(f"{path}[{at}].name"))
         wrong += [field.invalid(f"{path}[{at}].name", name, why) for why in checks.qualified(name) if name]
     return wrong + checks.unique(path, [condition.get("name", "") for condition in found], "name")
+
+
+def variables(found: list[Obj], path: str) -> Errors:
+    """Named expressions of a policy, each usable in those after it."""
+    wrong: Errors = []
+    for at, variable in enumerate(found):
+        name, text = variable.get("name") or "", variable.get("expression") or ""
+        if not name.strip():
+            wrong.append(field.required(f"{path}[{at}].name", "name is not specified"))
+        elif not _IDENTIFIER.fullmatch(name):
+            wrong.append(field.invalid(f"{path}[{at}].name", name, "name is not a valid CEL identifier"))
+        if not text.strip():
+            wrong.append(field.required(f"{path}[{at}].expression", "expression is not specified"))
+        wrong += expressions.compiled(f"{path}[{at}].expression", text, expressions.POLICY)
+    return wrong + checks.unique(path, [variable.get("name") or "" for variable in found], "name")
+
+
+_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 
 
 def client_config(config: Obj, path: str) -> Errors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pocketkube.api.kinds import columns, webhooks
+from pocketkube.api.kinds import columns, expressions, webhooks
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import field
@@ -35,18 +35,24 @@ def _validate(obj: Obj) -> Errors:
     if (kind := spec.get("paramKind")) is not None:
         wrong += [field.required(f"spec.paramKind.{x}") for x in ("apiVersion", "kind") if not kind.get(x)]
     wrong += webhooks.validate_match(spec.get("matchConstraints"), "spec.matchConstraints", needed=True)
-    wrong += webhooks.match_conditions(spec.get("matchConditions") or [], "spec.matchConditions")
+    wrong += webhooks.match_conditions(
+        spec.get("matchConditions") or [], "spec.matchConditions", (*expressions.CONDITION, "params")
+    )
+    wrong += webhooks.variables(spec.get("variables") or [], "spec.variables")
     if not spec.get("mutations"):
         wrong.append(field.required("spec.mutations", "mutations must contain at least one item"))
     for at, change in enumerate(spec.get("mutations") or ()):
         if change.get("patchType") not in ("ApplyConfiguration", "JSONPatch"):
             allowed = ["ApplyConfiguration", "JSONPatch"]
             wrong.append(field.not_supported(f"spec.mutations[{at}].patchType", change.get("patchType"), allowed))
+        for name in ("applyConfiguration", "jsonPatch"):
+            text = (change.get(name) or {}).get("expression") or ""
+            wrong += expressions.compiled(f"spec.mutations[{at}].{name}.expression", text, expressions.POLICY)
     return wrong
 
 
 def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
+    return _validate(obj) if obj["spec"] != old.get("spec") else []  # what was accepted once stays accepted
 
 
 def _row(obj: Obj, now: datetime) -> list[Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pocketkube.api.kinds import columns, webhooks, workload
+from pocketkube.api.kinds import checks, columns, expressions, webhooks, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
-from pocketkube.api.meta import field
+from pocketkube.api.meta import field, names
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -19,6 +19,7 @@ _COLUMNS = (
     columns.text("ParamKind", "The kind of its parameters."),
     columns.AGE,
 )
+_REASONS = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"]
 
 
 def _validate(obj: Obj) -> Errors:
@@ -29,18 +30,48 @@ def _validate(obj: Obj) -> Errors:
     if (kind := spec.get("paramKind")) is not None:
         wrong += [field.required(f"spec.paramKind.{x}") for x in ("apiVersion", "kind") if not kind.get(x)]
     wrong += webhooks.validate_match(spec.get("matchConstraints"), "spec.matchConstraints", needed=True)
-    wrong += webhooks.match_conditions(spec.get("matchConditions") or [], "spec.matchConditions")
+    wrong += webhooks.match_conditions(
+        spec.get("matchConditions") or [], "spec.matchConditions", (*expressions.CONDITION, "params")
+    )
+    wrong += webhooks.variables(spec.get("variables") or [], "spec.variables")
     if not spec.get("validations") and not spec.get("auditAnnotations"):
         why = "validations or auditAnnotations must contain at least one item"
         wrong.append(field.required("spec.validations", why))
     for at, check in enumerate(spec.get("validations") or ()):
         if not (check.get("expression") or "").strip():
             wrong.append(field.required(f"spec.validations[{at}].expression", "expression is not specified"))
+        wrong += _check(check, f"spec.validations[{at}]")
+    for at, note in enumerate(spec.get("auditAnnotations") or ()):
+        wrong += _annotation(note, f"spec.auditAnnotations[{at}]")
     return wrong
 
 
+def _check(check: Obj, path: str) -> Errors:
+    wrong = expressions.compiled(
+        f"{path}.expression", check.get("expression") or "", expressions.POLICY, gives=("bool",)
+    )
+    said = check.get("messageExpression") or ""
+    wrong += expressions.compiled(f"{path}.messageExpression", said, expressions.POLICY, gives=("string",))
+    message = check.get("message") or ""
+    if "\n" in message:
+        wrong.append(field.invalid(f"{path}.message", message, "message must not contain line breaks"))
+    if (reason := check.get("reason")) is not None and reason not in _REASONS:
+        wrong.append(field.not_supported(f"{path}.reason", reason, _REASONS))
+    return wrong
+
+
+def _annotation(note: Obj, path: str) -> Errors:
+    key, value = note.get("key") or "", note.get("valueExpression") or ""
+    wrong = checks.named(f"{path}.key", key, names.is_qualified_name) if key else [field.required(f"{path}.key")]
+    if not value.strip():
+        return [*wrong, field.required(f"{path}.valueExpression", "valueExpression is not specified")]
+    return wrong + expressions.compiled(
+        f"{path}.valueExpression", value, expressions.POLICY, gives=("string", "null_type")
+    )
+
+
 def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
+    return _validate(obj) if obj["spec"] != old.get("spec") else []  # what was accepted once stays accepted
 
 
 def _row(obj: Obj, now: datetime) -> list[Any]:
