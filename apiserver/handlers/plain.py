@@ -92,7 +92,16 @@ def compose(api: Api) -> FastAPI:
         app.add_route(path, _adapted(api, endpoint), methods=["GET", "HEAD"])
         if path in ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi/v3"):
             app.add_route(path + "/", _adapted(api, endpoint), methods=["GET", "HEAD"])
+    app.add_exception_handler(404, _missing)
     return app
+
+
+async def _missing(http: Any, failure: Exception) -> Any:
+    """Below a path that is known, and not there."""
+    from starlette.responses import Response as HttpResponse
+
+    answer = status_response(errors.NotFound("the server could not find the requested resource"))
+    return HttpResponse(answer.body, status_code=answer.status, media_type=answer.content_type.decode())
 
 
 def _adapted(api: Api, endpoint: Endpoint) -> Any:
