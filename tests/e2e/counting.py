@@ -28,10 +28,11 @@ GIVE_UP_SECONDS = 30.0  # a request without an answer for this long has failed
 @dataclass
 class Count:
     """Requests in the order in which they ended. `longest_gap`: seconds between two successes, or between one and now.
-    `phase` is what is being done to the cluster; losses are counted for each."""
+    `phase` is what is being done to the cluster; losses are counted for each. `patience`: seconds until a request is lost."""
 
     sent: int = 0
     phase: str = ""
+    patience: float = GIVE_UP_SECONDS
     failures: list[str] = field(default_factory=list)
     lost_in: Counter[str] = field(default_factory=Counter)
     longest_gap: float = 0.0
@@ -66,19 +67,19 @@ class Count:
         return (
             f"{self.sent} sent, {self.lost} lost {dict(self.lost_in) or ''}, "
             f"longest gap {self.longest_gap:.2f}s, slowest {self.slowest:.2f}s"
-            + "".join(f"\n  {line}" for line in self.failures[:20])
+            + "".join(f"\n  {line}" for line in self.failures[-20:])
         )
 
 
 @contextmanager
-def asking(*urls: str, clients: int = 4, pause: float = 0.05, timeout: float = 2.0) -> Iterator[Count]:
+def asking(*urls: str, clients: int = 4, pause: float = 0.05) -> Iterator[Count]:
     """`clients` at once send GETs, each to one of the URLs and each on a connection of its own, as a new visitor would. Anything
     but 200 is a loss."""
     count, stop = Count(), threading.Event()
 
     def ask(url: str) -> str:
         to = urlsplit(url)
-        connection = http.client.HTTPConnection(to.netloc, timeout=timeout)
+        connection = http.client.HTTPConnection(to.netloc, timeout=count.patience)
         try:
             connection.request("GET", to.path or "/")
             answer = connection.getresponse()

@@ -30,6 +30,7 @@ GRACE = 15  # seconds without a lease until a node counts as lost, instead of 40
 FLAGS = ("--flag", f"controller.node-monitor-grace-period={GRACE}s", "--flag", "controller.node-monitor-period=1s",
          "--flag", "controller.node-eviction-rate=10")  # fmt: skip
 FOUND_OUT = GRACE + 10.0  # seconds until nothing is sent to a lost node's pods any more; some are for a busy machine
+PATIENCE = 20.0  # seconds that a client waits where nothing may be lost: what a busy machine answers late is not lost
 PORT = 30180
 TOLERATIONS = [
     {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 2}
@@ -83,6 +84,9 @@ def _guestbook(*files: str) -> str:
     """The example's manifests: four of the front, over both nodes, that leave a lost one soon; on a port of ours."""
     found = [o for name in files for o in yaml.safe_load_all((ROOT / "examples" / "guestbook" / name).read_text())]
     for obj in found:
+        if obj["kind"] == "Deployment":  # a probe that a busy machine answers late must not end what is counted here
+            for container in obj["spec"]["template"]["spec"]["containers"]:
+                container.pop("livenessProbe", None)
         if obj["metadata"]["name"] == "guestbook" and obj["kind"] == "Deployment":
             obj["spec"]["replicas"] = 4
             obj["spec"]["strategy"]["rollingUpdate"]["maxSurge"] = 4
@@ -193,7 +197,7 @@ def test_a_node_that_is_cut_off_is_given_up_and_runs_nothing_twice_when_it_is_ba
     veth = f"{json.loads((cluster.home / cluster.name / 'cluster.json').read_text())['bridge']}-1"
     ordinal = next(p["metadata"]["name"] for p in _pods(cluster, "pair") if p["spec"]["nodeName"] == "node-2")
     with asking(*_urls(cluster)) as count, never_twice(cluster, "pair") as seen:
-        count.phase = "cut off"
+        count.phase, count.patience = "cut off", 2
         run("ip", "link", "set", veth, "down")
         cut = time.monotonic()
         try:
@@ -206,7 +210,7 @@ def test_a_node_that_is_cut_off_is_given_up_and_runs_nothing_twice_when_it_is_ba
             )  # it may still run there: nothing may take its place
         finally:
             run("ip", "link", "set", veth, "up")
-        count.phase, found_out = "back", count.last_failure - cut
+        count.phase, count.patience, found_out = "back", PATIENCE, count.last_failure - cut
         until("Ready again", lambda: _nodes(cluster)["node-2"] == "Ready", seconds=40)
         until("its old pods to be gone", lambda: _running(cluster, "node-2", "guestbook") == [], seconds=40)
         until("another in its place", lambda: _named(cluster, ordinal)["metadata"]["uid"] != old, seconds=20)
@@ -220,12 +224,12 @@ def test_a_node_that_is_cut_off_is_given_up_and_runs_nothing_twice_when_it_is_ba
 def test_a_node_that_dies_costs_what_was_sent_to_it_until_it_was_found_out(cluster: Cluster) -> None:
     kill_keepers(cluster)
     with asking(*_urls(cluster)) as count:
-        count.phase, died = "dead", time.monotonic()
+        count.phase, count.patience, died = "dead", 2, time.monotonic()
         kill_node(cluster, "node-2")
         try:
             until("NotReady", lambda: _nodes(cluster)["node-2"] == "NotReady", seconds=FOUND_OUT)
             until("all on the other node", lambda: _where(cluster) == {"node-1": 4}, seconds=40)
-            count.phase, found_out = "back", count.last_failure - died
+            count.phase, count.patience, found_out = "back", PATIENCE, count.last_failure - died
         finally:
             cluster.pk("start")
         count.phase = "rolled"
@@ -238,7 +242,7 @@ def test_a_node_that_dies_costs_what_was_sent_to_it_until_it_was_found_out(clust
 @pytest.mark.parametrize("part", ["apiserver", "etcd", "leaders"])
 def test_no_acknowledged_write_is_lost_with_a_part_of_the_control_plane(cluster: Cluster, part: str) -> None:
     kubeconfig = cluster.home / cluster.name / "kubeconfig"
-    with asking(*_urls(cluster), timeout=5) as count, writing(kubeconfig, prefix=f"w-{part}") as writes:
+    with asking(*_urls(cluster)) as count, writing(kubeconfig, prefix=f"w-{part}") as writes:
         time.sleep(0.5)  # some writes before
         began = time.monotonic()
         if part == "leaders":
@@ -247,7 +251,7 @@ def test_no_acknowledged_write_is_lost_with_a_part_of_the_control_plane(cluster:
         else:
             os.kill(_leader(cluster, part), signal.SIGKILL)
         cluster.kubectl("scale", "deployment/guestbook", "--replicas=6")
-        until("new pods", lambda: sum(_where(cluster).values()) == 6, seconds=60)
+        until("new pods", lambda: sum(_where(cluster).values()) == 6, seconds=90)
         recovered = time.monotonic() - began
         cluster.kubectl("scale", "deployment/guestbook", "--replicas=4")
     print(f"\n{part} killed: two new pods Ready after {recovered:.1f}s\nrequests: {count}\nwrites: {writes.count}")

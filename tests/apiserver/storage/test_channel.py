@@ -288,6 +288,16 @@ async def test_windows_are_given_back_once_a_stream_is_read(connect: Connect, mo
     stream.cancel(stream)
 
 
+async def test_streams_of_a_member_that_is_left_end_and_calls_go_on(peer: Peer) -> None:
+    made = await connect(peer)
+    stream, asked = made.stream(WATCH, b""), made.ask(TXN, b"", seconds=60)
+    made.end_streams()
+    with pytest.raises(Failure):
+        await stream.read()
+    assert not asked.done()
+    asked.cancel()
+
+
 keys = st.binary(min_size=1, max_size=300)
 
 
@@ -303,6 +313,12 @@ def test_written_out_messages_are_those_of_the_generated_classes(
     for operation, made in ((put, messages.put(key, value, lease)), (delete, messages.delete(key))):
         whole = rpc.TxnRequest(compare=[compare], success=[operation], failure=[otherwise])
         assert rpc.TxnRequest.FromString(messages.expecting(key, revision, made)) == whole
+    absent = rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=key, mod_revision=0)
+    fence = rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=b"fence", mod_revision=revision)
+    look = rpc.RequestOp(request_range=rpc.RangeRequest(key=b"fence"))
+    whole = rpc.TxnRequest(compare=[absent, fence], success=[put], failure=[otherwise, look])
+    made = messages.creating(key, messages.put(key, value, lease), fence=b"fence", revision=revision)
+    assert rpc.TxnRequest.FromString(made) == whole
 
 
 @pytest.mark.integration

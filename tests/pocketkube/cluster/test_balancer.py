@@ -72,6 +72,24 @@ async def test_a_server_that_refuses_is_passed_over() -> None:
         await close(writer)
 
 
+async def test_a_server_that_answers_late_keeps_its_connections_and_gets_no_new_ones() -> None:
+    async with backend(b"one") as one, backend(b"two") as two, balancing(one, two) as (balancer, port):
+        first, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await first.readexactly(3) == b"one"
+        balancer.servers[0].is_late()
+        streams = [(first, writer)]
+        for name in (b"two", b"two"):
+            streams.append(await asyncio.open_connection("127.0.0.1", port))
+            assert await streams[-1][0].readexactly(3) == name
+        writer.write(b"still here")
+        assert await first.readexactly(10) == b"still here"
+        balancer.servers[0].mark(True)
+        streams.append(await asyncio.open_connection("127.0.0.1", port))
+        assert await streams[-1][0].readexactly(3) == b"one"
+        for _, writer in streams:
+            await close(writer)
+
+
 async def test_a_server_that_is_not_ready_loses_its_connections() -> None:
     async with backend(b"one") as one, balancing(one) as (balancer, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
