@@ -288,7 +288,12 @@ async def test_windows_are_given_back_once_a_stream_is_read(connect: Connect, mo
     stream.cancel(stream)
 
 
-async def test_streams_of_a_member_that_is_left_end_and_calls_go_on(peer: Peer) -> None:
+async def test_streams_of_a_member_that_is_left_end_and_calls_go_on(connect: Connect) -> None:
+    async def peer(it: Peer) -> None:
+        await it.start()
+        _, _, code = await it.hear(frames.RST_STREAM)
+        assert frames.number(code) == frames.CANCEL
+
     made = await connect(peer)
     stream, asked = made.stream(WATCH, b""), made.ask(TXN, b"", seconds=60)
     made.end_streams()
