@@ -22,13 +22,15 @@ from urllib.parse import urlsplit
 
 import yaml
 
+SETTLE_SECONDS = 1.0
 GIVE_UP_SECONDS = 30.0  # a request without an answer for this long has failed
 
 
 @dataclass
 class Count:
     """Requests in the order in which they ended. `longest_gap`: seconds between two successes, or between one and now.
-    `phase` is what is being done to the cluster; losses are counted for each. `patience`: seconds until a request is lost."""
+    `phase` is what is being done to the cluster; losses are counted by that in which they began. `patience`: seconds until a
+    request is lost."""
 
     sent: int = 0
     phase: str = ""
@@ -45,15 +47,20 @@ class Count:
     def lost(self) -> int:
         return len(self.failures)
 
-    def ended(self, began: float, failure: str) -> None:
+    def begin(self, phase: str) -> None:
+        """Name what comes next, and let those requests end that began before."""
+        self.phase = phase
+        time.sleep(SETTLE_SECONDS)
+
+    def ended(self, began: float, failure: str, phase: str = "") -> None:
         now = time.monotonic()
         with self._lock:
             self.sent += 1
             if failure:
                 self.last_failure = now
-                self.lost_in[self.phase] += 1
+                self.lost_in[phase] += 1
                 self.failures.append(
-                    f"{time.strftime('%H:%M:%S', time.gmtime())} after {now - began:.2f}s: {failure} {self.phase}"
+                    f"{time.strftime('%H:%M:%S', time.gmtime())} after {now - began:.2f}s: {failure} {phase}"
                 )
                 return
             self.slowest = max(self.slowest, now - began)
@@ -92,8 +99,8 @@ def asking(*urls: str, clients: int = 4, pause: float = 0.05) -> Iterator[Count]
 
     def visit(url: str) -> None:
         while not stop.is_set():
-            began = time.monotonic()
-            count.ended(began, ask(url))
+            began, phase = time.monotonic(), count.phase
+            count.ended(began, ask(url), phase)
             stop.wait(pause)
 
     with ThreadPoolExecutor(clients) as pool:

@@ -197,7 +197,8 @@ def test_a_node_that_is_cut_off_is_given_up_and_runs_nothing_twice_when_it_is_ba
     veth = f"{json.loads((cluster.home / cluster.name / 'cluster.json').read_text())['bridge']}-1"
     ordinal = next(p["metadata"]["name"] for p in _pods(cluster, "pair") if p["spec"]["nodeName"] == "node-2")
     with asking(*_urls(cluster)) as count, never_twice(cluster, "pair") as seen:
-        count.phase, count.patience = "cut off", 2
+        count.patience = 2
+        count.begin("cut off")
         run("ip", "link", "set", veth, "down")
         cut = time.monotonic()
         try:
@@ -224,7 +225,9 @@ def test_a_node_that_is_cut_off_is_given_up_and_runs_nothing_twice_when_it_is_ba
 def test_a_node_that_dies_costs_what_was_sent_to_it_until_it_was_found_out(cluster: Cluster) -> None:
     kill_keepers(cluster)
     with asking(*_urls(cluster)) as count:
-        count.phase, count.patience, died = "dead", 2, time.monotonic()
+        count.patience = 2
+        count.begin("dead")
+        died = time.monotonic()
         kill_node(cluster, "node-2")
         try:
             until("NotReady", lambda: _nodes(cluster)["node-2"] == "NotReady", seconds=FOUND_OUT)
