@@ -55,6 +55,8 @@ def parse(method: str, path: str) -> RequestInfo:
         verb, rest = rest[0], rest[1:]
     namespace, rest = _namespace(rest)
     resource, name, subresource = [*rest, "", ""][:3]
+    if len(rest) > 3 and subresource != "proxy":  # nothing else has parts
+        subresource = "/".join(rest[2:])
     if not name and verb in ("get", "delete"):
         verb = "list" if verb == "get" else "deletecollection"
     return RequestInfo(verb, path, True, group, version, resource, subresource, namespace, name)

@@ -15,7 +15,8 @@ EXPECTED = {
         deployment disruption endpoints endpointslice endpointslice_mirroring ephemeral_node ephemeral_volume
         garbage_collector horizontalpodautoscaler job kubelet_serving_approving namespace node_ipam
         node_lifecycle persistentvolume_binder pod_garbage_collector pv_protection pvc_protection replicaset
-        replicationcontroller resourcequota root_ca_publisher service_cidr serviceaccount serviceaccount_token statefulset
+        replicationcontroller resourcequota root_ca_publisher service_cidr serviceaccount serviceaccount_secret serviceaccount_token
+        statefulset
         taint_eviction token_cleaner ttl ttl_after_finished
     """,
     ("scheduler.plugins", "PLUGIN"): """
@@ -53,15 +54,15 @@ KINDS = {
         serviceaccount
     """,
     "apps": "controllerrevision daemonset deployment replicaset statefulset",
-    "batch": "cronjob job",
+    "batch": "cronjob cronjob_v1beta1 job",
     "autoscaling": "horizontalpodautoscaler horizontalpodautoscaler_v1",
-    "policy": "poddisruptionbudget",
+    "policy": "poddisruptionbudget poddisruptionbudget_v1beta1",
     "rbac": "clusterrole clusterrolebinding role rolebinding",
     "networking": "ingress ingressclass ipaddress networkpolicy servicecidr",
     "storage": "csidriver csinode csistoragecapacity storageclass volumeattachment volumeattributesclass",
     "storagemigration": "storageversionmigration storageversionmigration_v1beta1",
     "coordination": "lease leasecandidate",
-    "discovery": "endpointslice",
+    "discovery": "endpointslice endpointslice_v1beta1",
     "events": "event",
     "node": "runtimeclass",
     "scheduling": "podgroup priorityclass workload",

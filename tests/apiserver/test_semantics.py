@@ -65,6 +65,7 @@ READS = [
     pytest.param(f"{PODS}?fieldSelector=spec.x%3D1", 400, "field label not supported: spec.x", id="fields of a pod"),
     pytest.param(f"{DEPLOYMENTS}/none/scale", 404, 'deployments/scale.apps "none" not found', id="scale of nothing"),
     pytest.param(f"{DEPLOYMENTS}/none", 404, 'deployments.apps "none" not found', id="nothing"),
+    pytest.param(f"{PODS}/none/status/zork", 404, "could not find the requested resource", id="part of a part"),
     pytest.param("/api/v1/componentstatuses/zork", 404, 'componentstatuses "zork" not found', id="component"),
 ]  # fmt: skip
 
@@ -160,6 +161,12 @@ async def test_large_answers_are_packed_for_who_can_read_them(client: Client) ->
         assert "content-encoding" not in (await client("GET", path, accept_encoding=accepted)).headers
     listed = await client("GET", MAPS, accept_encoding="gzip")
     assert len(orjson.loads(gzip.decompress(listed.body))["items"]) >= 2
+
+
+async def test_the_address_of_a_pod_is_the_first_of_its_addresses(client: Client) -> None:
+    made = await client.ok("POST", PODS, pod("p"))
+    made["status"] = {"podIP": "10.0.0.1"}
+    assert (await client.ok("PUT", f"{PODS}/p/status", made))["status"]["podIPs"] == [{"ip": "10.0.0.1"}]
 
 
 async def test_component_statuses_say_who_answers(client: Client) -> None:

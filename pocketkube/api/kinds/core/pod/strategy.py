@@ -39,7 +39,10 @@ def prepare_create(pod: Obj) -> None:
 
 
 def prepare_status(pod: Obj, old: Obj) -> None:
-    """Owners and the QoS class are not the kubelet's to change."""
+    """Owners and the QoS class are not the kubelet's to change; the one address is also the first of the list."""
+    status = pod.get("status") or {}
+    if (first := status.get("podIP")) and (status.get("podIPs") or [{}])[0].get("ip") != first:
+        status["podIPs"] = [{"ip": first}]
     owners = old["metadata"].get("ownerReferences")
     if owners:
         pod["metadata"]["ownerReferences"] = owners
