@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.registry.resource import Resource
-from apiserver.registry.writer import Writer
+from apiserver.registry.writer import BULKY, Writer
 from apiserver.request import Request
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors, field
@@ -140,8 +140,13 @@ async def read_object(
     request: Request, resource: Resource, writer: Writer, *, kind: Kind | None = None, also: str = ""
 ) -> Obj:
     """The body as an object of the resource's kind, or of `kind`. `also` is an older apiVersion of the same shape."""
-    kind = kind or resource.kind
-    value, messages = parse_as(kind, await request.body(), media_type(request), mode=writer.validation)
+    body = await request.body()
+    writer.bulky = len(body) > BULKY
+    return await writer.run(_read, kind or resource.kind, body, media_type(request), writer, also)
+
+
+def _read(kind: Kind, body: bytes, media: str, writer: Writer, also: str) -> Obj:
+    value, messages = parse_as(kind, body, media, mode=writer.validation)
     if also and isinstance(value, dict) and (value.get("kind"), value.get("apiVersion")) == (kind.kind, also):
         value["apiVersion"] = kind.api_version
     return decode_object(kind, value, messages, writer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from pocketkube.base.clock import Clock
 Obj = dict[str, Any]
 
 YAML = b"application/yaml"
+MANY = 1000  # objects; reading more one by one would hold up everyone else for more than about 10 ms
 
 
 class Form(NamedTuple):
@@ -128,6 +130,16 @@ def respond_object(
     elif form.shape:
         value = partial(value, form.version)
     return respond(request, value, status=status, form=form)
+
+
+async def answer_list(
+    request: Request, resource: Resource, entries: Sequence[Entry], meta: Obj, *, clock: Clock
+) -> Response:
+    """`respond_list`, beside the event loop where each of many objects has to be looked at."""
+    joins = form_of(request) is PLAIN and not wants_pretty(request) and not resource.converts
+    if joins or len(entries) <= MANY or resource.kind.converter is not None:
+        return respond_list(request, resource, entries, meta, clock=clock)
+    return await asyncio.to_thread(respond_list, request, resource, entries, meta, clock=clock)
 
 
 def respond_list(

@@ -11,7 +11,7 @@ from apiserver.api import Api
 from apiserver.freshness import ANY, check_options, revision_of, too_large, wait_for
 from apiserver.handlers import continuation
 from apiserver.registry.resource import Resource
-from apiserver.representation import respond_list
+from apiserver.representation import answer_list
 from apiserver.request import Request, Response
 from apiserver.selecting import query_of
 from apiserver.storage.cache import Entry, Query
@@ -44,7 +44,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
         await wait_for(api.registry, resource, version)
         found, meta = _from_cache(resource, query, limit)
     await resource.load(found)
-    return respond_list(request, resource, found, meta, clock=api.registry.clock)
+    return await answer_list(request, resource, found, meta, clock=api.registry.clock)
 
 
 def _exact(match: str, limit: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from apiserver.api import Api
 from apiserver.decoding import decode_changed, decode_object, media_type, parse, writer_of
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
-from apiserver.registry.writer import Writer
+from apiserver.registry.writer import BULKY, Writer
 from apiserver.representation import respond_object
 from apiserver.request import Request, Response
 from apiserver.storage.cache import Entry
@@ -35,10 +36,12 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     writer = writer_of(request, "PatchOptions")
     media = media_type(request)
     body = await request.body()
+    writer.bulky = len(body) > BULKY
     missing: Callable[[], Obj] | None = None
     change: replacement.Change
     if media == APPLY:
-        applied = _Apply(api, request, resource, body, writer)
+        given = (api, request, resource, body, writer)
+        applied = await asyncio.to_thread(_Apply, *given) if writer.bulky else _Apply(*given)
         change = applied.change
         missing = applied.create if not info.subresource else None
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from apiserver.api import Api
@@ -9,7 +10,7 @@ from apiserver.decoding import decode_object, media_type, parse_as, writer_of
 from apiserver.interfaces import RequestInfo
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
-from apiserver.registry.writer import Writer
+from apiserver.registry.writer import BULKY, Writer
 from apiserver.representation import respond_object
 from apiserver.request import Request, Response
 from pocketkube.api.meta import errors, field
@@ -23,7 +24,10 @@ _CONDITIONAL = frozenset(("leases", "customresourcedefinitions", "apiservices", 
 async def handle(api: Api, request: Request, resource: Resource) -> Response:
     info = request.info
     writer = writer_of(request, "UpdateOptions")
-    source = _Source(resource, info, await request.body(), media_type(request), writer)
+    body = await request.body()
+    writer.bulky = len(body) > BULKY
+    given = (resource, info, body, media_type(request), writer)
+    source = await asyncio.to_thread(_Source, *given) if writer.bulky else _Source(*given)
     _check_conditional(resource, source.first, api.registry, info.namespace)
     written = await replacement.replace(
         api.registry,

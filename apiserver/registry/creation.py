@@ -55,11 +55,7 @@ async def create(registry: Registry, resource: Resource, obj: Obj, writer: Write
 async def _create(registry: Registry, resource: Resource, obj: Obj, writer: Writer) -> Written:
     kind = resource.kind
     now = times.rfc3339(registry.clock.now())
-    metadata.begin(kind, obj, now=now)
-    if kind.default is not None:
-        kind.default(obj)
-    if writer.operation == "Update":
-        ownership.track(resource, writer, obj, None, subresource="", now=now)
+    await writer.run(_begin, resource, obj, writer, now)
     request = await _admitted(registry, resource, obj, writer)
     if kind.prepare_create is not None:
         kind.prepare_create(obj)
@@ -68,9 +64,7 @@ async def _create(registry: Registry, resource: Resource, obj: Obj, writer: Writ
     try:
         if resource.converts and not resource.kind.custom:
             obj = await resource.from_stored(stored)
-        validate(resource, obj)
-        if kind.warnings is not None:
-            writer.warnings += kind.warnings(obj)
+        await writer.run(_check, resource, obj, writer)
         await registry.admission.validate(request)
         return await _store(registry, resource, stored, writer)
     except StoreUnavailable:
@@ -78,6 +72,16 @@ async def _create(registry: Registry, resource: Resource, obj: Obj, writer: Writ
     except Exception:
         await resource.strategy.undo(writer, stored, None)
         raise
+
+
+def _begin(resource: Resource, obj: Obj, writer: Writer, now: str) -> None:
+    """Bring a new object to its form before admission, in place."""
+    kind = resource.kind
+    metadata.begin(kind, obj, now=now)
+    if kind.default is not None:
+        kind.default(obj)
+    if writer.operation == "Update":
+        ownership.track(resource, writer, obj, None, subresource="", now=now)
 
 
 async def _admitted(registry: Registry, resource: Resource, obj: Obj, writer: Writer) -> AdmissionRequest:
@@ -90,6 +94,12 @@ async def _admitted(registry: Registry, resource: Resource, obj: Obj, writer: Wr
     if resource.kind.default is not None:
         resource.kind.default(obj)
     return request
+
+
+def _check(resource: Resource, obj: Obj, writer: Writer) -> None:
+    validate(resource, obj)
+    if resource.kind.warnings is not None:
+        writer.warnings += resource.kind.warnings(obj)
 
 
 def validate(resource: Resource, obj: Obj) -> None:
@@ -107,7 +117,7 @@ def validate(resource: Resource, obj: Obj) -> None:
 async def _store(registry: Registry, resource: Resource, stored: Obj, writer: Writer) -> Written:
     meta = stored["metadata"]
     key = resource.key(meta.get("namespace", ""), meta["name"])
-    value = encoding.encode(stored)
+    value = await writer.run(encoding.encode, stored)
     if writer.dry_run:
         if await registry.store.get(key) is not None:
             raise KeyExists(key)

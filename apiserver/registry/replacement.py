@@ -13,7 +13,7 @@ from apiserver.registry.attempts import Unverified, attempt
 from apiserver.registry.creation import Written, create, finish
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
-from apiserver.registry.writer import Writer
+from apiserver.registry.writer import BULKY, Writer
 from apiserver.storage import encoding
 from apiserver.storage.cache import Entry
 from apiserver.storage.interface import StoreUnavailable
@@ -68,11 +68,10 @@ class _Replacement:
     async def on(self, entry: Entry, live: bool) -> Written:
         """Raises RevisionMismatch, KeyMissing, Unverified."""
         resource, writer = self._resource, self._writer
-        old = resource.obj(entry)
-        new = self._change(entry)
-        self._carry(new, old, entry)
+        writer.bulky = writer.bulky or len(entry.data) > BULKY
+        old, new = await writer.run(self._changed, entry)
         request = await self._admit(new, old)
-        self._prepare(new, old)
+        await writer.run(self._prepare, new, old)
         stored, before = await resource.to_stored(new), entry.obj
         if self._subresource:
             return await self._commit(request, new, stored, entry, live)
@@ -89,6 +88,13 @@ class _Replacement:
         if not writer.dry_run:
             await resource.strategy.updated(stored, before)
         return written
+
+    def _changed(self, entry: Entry) -> tuple[Obj, Obj]:
+        """The present object and its new form."""
+        old = self._resource.obj(entry)
+        new = self._change(entry)
+        self._carry(new, old, entry)
+        return old, new
 
     def _carry(self, new: Obj, old: Obj, entry: Entry) -> None:
         """Bring the new object to its form before admission, in place."""
@@ -126,15 +132,14 @@ class _Replacement:
     async def _commit(self, request: AdmissionRequest, new: Obj, stored: Obj, entry: Entry, live: bool) -> Written:
         registry, resource, writer = self._registry, self._resource, self._writer
         await resource.load([entry])
-        validate(resource, new, resource.obj(entry), self._subresource, warnings=writer.warnings)
-        if resource.kind.warnings is not None and not self._subresource:
-            writer.warnings += resource.kind.warnings(new)
+        await writer.run(self._check, new, entry)
         await registry.admission.validate(request)
         stored["metadata"]["resourceVersion"] = str(entry.revision)
         if _released(stored):
             return await self._remove(stored, entry)
         key = resource.key(entry.namespace, entry.name)
-        if stored == entry.obj and not registry.store.stale(key):
+        value, same = await writer.run(_encoded, stored, entry)
+        if same and not registry.store.stale(key):
             if not live:
                 raise Unverified
             await resource.load([entry])
@@ -142,10 +147,15 @@ class _Replacement:
         if writer.dry_run:
             obj = await resource.from_stored(stored)
             return Written(obj, orjson.dumps(obj))
-        value = encoding.encode(stored)
         ttl = registry.event_ttl if resource.plural == "events" else 0
         revision = await registry.store.update(key, value, revision=entry.revision, ttl_seconds=ttl)
         return await finish(registry, resource, key, value, stored, revision)
+
+    def _check(self, new: Obj, entry: Entry) -> None:
+        resource, writer = self._resource, self._writer
+        validate(resource, new, resource.obj(entry), self._subresource, warnings=writer.warnings)
+        if resource.kind.warnings is not None and not self._subresource:
+            writer.warnings += resource.kind.warnings(new)
 
     async def _remove(self, stored: Obj, entry: Entry) -> Written:
         resource = self._resource
@@ -171,6 +181,11 @@ def validate(resource: Resource, new: Obj, old: Obj, subresource: str, *, warnin
         found += check(new, old)
     if found:
         raise errors.invalid(kind.group, kind.kind, old["metadata"]["name"], found)
+
+
+def _encoded(stored: Obj, entry: Entry) -> tuple[bytes, bool]:
+    """The bytes to store, and whether they say what is there already."""
+    return encoding.encode(stored), stored == entry.obj
 
 
 def _released(stored: Obj) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from apiserver.interfaces import User
 
 Obj = dict[str, Any]
+T = TypeVar("T")
 
+BULKY = 1 << 17  # bytes; what is larger would hold up everyone else for more than about 20 ms
 SYSTEM = User("system:apiserver", groups=("system:masters", "system:authenticated"))
 
 
@@ -24,3 +28,8 @@ class Writer:
     options: Obj = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # for the audit log
+    bulky: bool = False  # what is written is large
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Do what takes time in proportion to the object; of a large one beside the event loop."""
+        return await asyncio.to_thread(function, *args) if self.bulky else function(*args)
