@@ -25,6 +25,7 @@ from pocketkube.base.tls import peer_certificate
 log = logging.getLogger(__name__)
 
 MAX_HEAD = 1 << 20  # bytes of a request's line and headers, as Go's server
+FAREWELL_SECONDS = 1.0  # in which a connection that was given away takes its last bytes when the server stops
 STREAM_LIMIT = 1 << 18  # bytes that a hijacked connection's reader holds before it stops reading
 
 
@@ -229,6 +230,8 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         exchange = self.exchange
         if exchange is None or exchange.complete:
             self.transport.close()
+            if self.hijacked:  # its client may not be reading
+                self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
             return
         exchange.keep_alive = False
         exchange.stopping = True

@@ -167,6 +167,23 @@ async def test_a_server_that_stops_ends_its_tunnels(kubelet: tuple[Client, Kubel
     assert not behind.writers
 
 
+async def test_a_server_that_stops_does_not_wait_for_one_who_reads_nothing(kubelet: tuple[Client, Kubelet]) -> None:
+    client, behind = kubelet
+    before = len(asyncio.all_tasks()), sockets()
+    async with listening(client) as port:
+        _, writer = await begin(port, "flood")
+        (theirs,) = behind.writers
+
+        async def stopped() -> bool:
+            return theirs.transport.get_write_buffer_size() > 0
+
+        await eventually(stopped)
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
+    writer.transport.abort()
+    await counted(before)
+
+
 async def test_bytes_are_equal(kubelet: tuple[Client, Kubelet]) -> None:
     client, _ = kubelet
     data = os.urandom(3_000_000)
