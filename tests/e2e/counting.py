@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+CLIENTS = 4
 SETTLE_SECONDS = 1.0
 GIVE_UP_SECONDS = 30.0  # a request without an answer for this long has failed
 
@@ -79,7 +80,7 @@ class Count:
 
 
 @contextmanager
-def asking(*urls: str, clients: int = 4, pause: float = 0.05) -> Iterator[Count]:
+def asking(*urls: str, clients: int = CLIENTS, pause: float = 0.05) -> Iterator[Count]:
     """`clients` at once send GETs, each to one of the URLs and each on a connection of its own, as a new visitor would. Anything
     but 200 is a loss."""
     count, stop = Count(), threading.Event()
