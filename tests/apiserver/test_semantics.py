@@ -181,6 +181,8 @@ async def test_component_statuses_say_who_answers(client: Client) -> None:
     assert one["rows"][0]["cells"] == ["etcd-0", "Healthy", "ok", ""]
     only = await client.ok("GET", "/api/v1/componentstatuses?fieldSelector=metadata.name%3Detcd-0")
     assert len(only["items"]) == 1
+    assert (await client.ok("GET", "/api/v1/componentstatuses?labelSelector=a"))["items"] == []
+    assert (await client("GET", "/api/v1/componentstatuses?labelSelector=a+in+(")).status == 400
 
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
