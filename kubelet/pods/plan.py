@@ -93,18 +93,12 @@ def _without_sandbox(pod: Obj, records: PodRecords, sandbox: SandboxRecord | Non
 
 def _is_over(pod: Obj, records: PodRecords, container: Obj) -> bool:
     latest = records.latest(container["name"])
-    return latest is not None and latest.state == "exited" and not may_restart(pod, container, latest)
+    return latest is not None and latest.state == "exited" and not spec.may_restart(pod, container, latest.exit_code)
 
 
 def _init_failed(pod: Obj, records: PodRecords) -> bool:
     found = [records.latest(c["name"]) for c in spec.init_containers(pod) if not spec.is_sidecar(c)]
     return any(c is not None and c.state == "exited" and c.exit_code != 0 for c in found)
-
-
-def may_restart(pod: Obj, container: Obj, record: ContainerRecord) -> bool:
-    """Whether a container that exited as in `record` is to run again."""
-    policy = container.get("restartPolicy") or spec.restart_policy(pod)
-    return bool(policy == "Always" or (policy == "OnFailure" and record.exit_code != 0))
 
 
 def next_attempt(records: PodRecords, container: Obj, observed: Observed) -> int:
@@ -179,7 +173,7 @@ class _Current:
             elif record.state == "running":
                 self._check(container, record)
                 kept += 1
-            elif may_restart(self.pod, container, record):
+            elif spec.may_restart(self.pod, container, record.exit_code):
                 self._restart(container, record)
                 kept += 1
         if not kept:

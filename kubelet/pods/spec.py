@@ -61,6 +61,20 @@ def container(pod: Obj, name: str) -> Obj | None:
     return next((c for c in all_containers(pod) if c["name"] == name), None)
 
 
+def container_statuses(status: Obj) -> Iterator[Obj]:
+    """Of all containers of a pod's status, whatever they are."""
+    for part in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+        yield from status.get(part) or ()
+
+
+def field_path(pod: Obj, name: str) -> str:
+    """`spec.containers{web}`: how an event names a pod's container."""
+    for part in ("initContainers", "ephemeralContainers"):
+        if any(c["name"] == name for c in pod["spec"].get(part) or ()):
+            return f"spec.{part}{{{name}}}"
+    return f"spec.containers{{{name}}}"
+
+
 def is_sidecar(container: Obj) -> bool:
     """An init container that is restarted for ever and does not hold up the ones after it."""
     return container.get("restartPolicy") == "Always"
@@ -68,6 +82,12 @@ def is_sidecar(container: Obj) -> bool:
 
 def restart_policy(pod: Obj) -> str:
     return str(pod["spec"].get("restartPolicy") or "Always")
+
+
+def may_restart(pod: Obj, container: Obj, exit_code: int) -> bool:
+    """Whether a container that exited so is to run again."""
+    policy = container.get("restartPolicy") or restart_policy(pod)
+    return bool(policy == "Always" or (policy == "OnFailure" and exit_code != 0))
 
 
 def host_network(pod: Obj) -> bool:

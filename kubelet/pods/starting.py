@@ -256,16 +256,8 @@ class Starter:
             self.waiting[container["name"]] = "PostStartHookError", str(e)
 
     def _teller(self, pod: Obj, container: Obj) -> Callable[[str, str, str], None]:
-        path = field_path(pod, container["name"])
+        path = spec.field_path(pod, container["name"])
         return lambda type, reason, message: self._host.recorder.event(pod, type, reason, message, field_path=path)
-
-
-def field_path(pod: Obj, name: str) -> str:
-    """`spec.containers{web}`: how an event names its container."""
-    for part in ("initContainers", "ephemeralContainers"):
-        if any(c["name"] == name for c in pod["spec"].get(part) or ()):
-            return f"spec.{part}{{{name}}}"
-    return f"spec.containers{{{name}}}"
 
 
 def _ports(pod: Obj) -> list[PortMapping]:

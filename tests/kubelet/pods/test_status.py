@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kubelet.pods.status import View, pod_status
+from kubelet.pods.status import pod_status
+from kubelet.pods.view import View
 from kubelet.runtime.interface import ContainerRecord, PodRecords, SandboxRecord
 from kubelet.statuses import difference
 from tests.kubelet.pods.test_plan import record, records, sandbox
