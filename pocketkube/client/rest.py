@@ -10,7 +10,7 @@ import asyncio
 import builtins
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -35,6 +35,16 @@ RETRIES = 10  # of a request that the server refused with Retry-After, as client
 REQUEST_SECONDS = 60.0
 
 _JSON = b"application/json"
+
+
+class Sending(TypedDict, total=False):
+    """What a request may carry. `body` is a JSON value, or bytes that go as they are; `timeout` seconds until the answer begins."""
+
+    body: Any
+    params: Mapping[str, Any] | None
+    headers: Mapping[str, str] | None
+    timeout: float | None
+    content_type: bytes
 
 
 def full_user_agent(component: str) -> str:
@@ -195,39 +205,15 @@ class Client:
 
     # --- below the verbs
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        content_type: bytes = _JSON,
-    ) -> Obj:
-        """The answer's JSON ({} if empty). `body` is a JSON value, or bytes that go as they are."""
-        content = await self.raw(
-            method, path, body=body, params=params, headers=headers, timeout=timeout, content_type=content_type
-        )
+    async def request(self, method: str, path: str, **sending: Unpack[Sending]) -> Obj:
+        """The answer's JSON ({} if empty)."""
+        content = await self.raw(method, path, **sending)
         answer = orjson.loads(content) if content else {}
         return answer if isinstance(answer, dict) else {"value": answer}
 
-    async def raw(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        content_type: bytes = _JSON,
-    ) -> bytes:
+    async def raw(self, method: str, path: str, **sending: Unpack[Sending]) -> bytes:
         """The answer's bytes. Raises errors.* for a status of 400 and more; waits and repeats where the server asks for it."""
-        response = await self.respond(
-            method, path, body=body, params=params, headers=headers, timeout=timeout, content_type=content_type
-        )
+        response = await self.respond(method, path, **sending)
         if response.status_code >= 400:
             raise _error(response.status_code, response.content, response.headers)
         return response.content
