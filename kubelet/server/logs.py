@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kubelet.pods import spec
 from kubelet.pods.worker import PodWorker
 from kubelet.runtime.interface import ContainerRecord, LogOptions, Runtime
+from kubelet.server.request import Request
 from pocketkube.api.meta import errors, times
 from pocketkube.base.clock import Clock
 
@@ -66,8 +68,7 @@ def choose(worker: PodWorker, name: str, *, previous: bool) -> ContainerRecord:
 
 
 def _state(worker: PodWorker, name: str) -> Obj:
-    parts = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-    found = (s for part in parts for s in worker.status.get(part) or () if s["name"] == name)
+    found = (s for s in spec.container_statuses(worker.status) if s["name"] == name)
     return next((s.get("state") or {} for s in found), {})
 
 
@@ -81,7 +82,7 @@ def _reason(worker: PodWorker, name: str) -> str:
     return "trying and failing to pull image" if reason in ("ErrImagePull", "ImagePullBackOff") else message or reason
 
 
-async def read(runtime: Runtime, record: ContainerRecord, wanted: Wanted) -> AsyncIterator[bytes]:
+async def read(runtime: Runtime, record: ContainerRecord, wanted: Wanted) -> AsyncGenerator[bytes]:
     left = wanted.limit
     async for _, data in runtime.logs(record, wanted.options):
         if left is not None:
@@ -90,3 +91,29 @@ async def read(runtime: Runtime, record: ContainerRecord, wanted: Wanted) -> Asy
             yield data
         if left is not None and left <= 0:
             return
+
+
+async def answer(request: Request, lines: AsyncGenerator[bytes]) -> None:
+    """Sends them as they come, until their end or until the client has gone. What fails before the first is raised."""
+    first = await anext(lines, b"")
+    await request.send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await request.send({"type": "http.response.body", "body": first, "more_body": True})
+    gone = asyncio.Event()
+    request.when_left(gone.set)
+    watching = asyncio.create_task(gone.wait())
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(lines, None))
+            await asyncio.wait({following, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                break
+            data = following.result()
+            if data is None:
+                break
+            await request.send({"type": "http.response.body", "body": data, "more_body": True})
+    finally:
+        watching.cancel()
+        await lines.aclose()
+    await request.send({"type": "http.response.body", "body": b""})
