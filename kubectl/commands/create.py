@@ -8,6 +8,7 @@ from typing import Any
 from kubectl import generators, printers
 from kubectl.command import Command, Parser, add_files, add_output, add_write, suffix, write_params
 from kubectl.errors import CommandError
+from kubectl.generators.generator import Generator
 from kubectl.resolve import of_manifest, targets
 from kubectl.session import Session
 
@@ -55,7 +56,7 @@ async def _generated(session: Session, args: argparse.Namespace) -> int:
     return 0
 
 
-def _sub(name: str, generator: generators.Generator) -> Command:
+def _sub(name: str, generator: Generator) -> Command:
     def flags(parser: Parser) -> None:
         generator.arguments(parser)
         add_output(parser)
