@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from pocketkube.api.kinds.podspec.resources import amounts
 from scheduler.pod_info import ANY_IP, PodInfo, Port
-from scheduler.requests import Resources, amounts
+from scheduler.requests import Resources
 
 Obj = dict[str, Any]
 

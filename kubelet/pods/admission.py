@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubelet.pods import spec
-from pocketkube.api.kinds.podspec import node_fit
-from pocketkube.api.meta import quantity
+from pocketkube.api.kinds.podspec import node_fit, resources
 
 Obj = dict[str, Any]
 Refusal = tuple[str, str]
@@ -89,49 +88,17 @@ def _ports(pod: Obj, others: list[Obj]) -> Refusal | None:
     return None
 
 
-def requests(pod: Obj) -> dict[str, int]:
-    """What the pod asks of a node: CPU in milli, the rest in whole units. Sidecars count beside the containers that follow them."""
-    stated = pod["spec"].get("resources")
-    total: dict[str, int] = {}
-    for container in spec.containers(pod):
-        _add(total, _asked(container))
-    sidecars: dict[str, int] = {}
-    peak: dict[str, int] = {}
-    for container in spec.init_containers(pod):
-        asked = _asked(container)
-        if spec.is_sidecar(container):
-            _add(sidecars, asked)
-            _raise(peak, sidecars)
-        else:
-            together = dict(sidecars)
-            _add(together, asked)
-            _raise(peak, together)
-    _add(total, sidecars)
-    _raise(total, peak)
-    if stated:
-        total |= _asked({"resources": stated})
-    _add(total, {name: _amount(name, value) for name, value in (pod["spec"].get("overhead") or {}).items()})
-    return total
+def requests(pod: Obj) -> resources.Amounts:
+    """What the pod asks of a node: CPU in milli, the rest in whole units. Static pods have no defaults: a limit alone is a request too."""
+    if level := pod["spec"].get("resources"):
+        pod = {**pod, "spec": {**pod["spec"], "resources": {"requests": _or_limits(level)}}}
+    return resources.requests(
+        pod, own=lambda container: resources.amounts(_or_limits(container.get("resources") or {}))
+    )
 
 
-def _asked(container: Obj) -> dict[str, int]:
-    resources = container.get("resources") or {}
-    stated = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {name: _amount(name, value) for name, value in stated.items()}
-
-
-def _amount(name: str, value: Any) -> int:
-    return quantity.milli(str(value)) if name == "cpu" else quantity.value(str(value))
-
-
-def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, value in more.items():
-        total[name] = total.get(name, 0) + value
-
-
-def _raise(total: dict[str, int], floor: Mapping[str, int]) -> None:
-    for name, value in floor.items():
-        total[name] = max(total.get(name, 0), value)
+def _or_limits(stated: Obj) -> dict[str, Any]:
+    return {**(stated.get("limits") or {}), **(stated.get("requests") or {})}
 
 
 def _resources(pod: Obj, others: list[Obj], allocatable: Mapping[str, str]) -> Refusal | None:
@@ -145,9 +112,10 @@ def _resources(pod: Obj, others: list[Obj], allocatable: Mapping[str, str]) -> R
         )
     used: dict[str, int] = {}
     for other in others:
-        _add(used, requests(other))
+        for name, taken in requests(other).items():
+            used[name] = used.get(name, 0) + taken
     for name, wanted in requests(pod).items():
-        have = _amount(name, allocatable[name]) if name in allocatable else 0
+        have = resources.amount(name, allocatable[name]) if name in allocatable else 0
         if wanted > 0 and wanted + used.get(name, 0) > have:
             numbers = f"requested: {wanted}, used: {used.get(name, 0)}, capacity: {have}"
             return f"OutOf{name}", f"Node didn't have enough resource: {name}, {numbers}"

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from pocketkube.api.kinds.podspec import resources
+
 Obj = dict[str, Any]
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -113,28 +115,6 @@ def hostname(pod: Obj) -> str:
 
 
 def qos_class(pod: Obj) -> str:
-    """Guaranteed, Burstable or BestEffort, as the API server computes it; by pod-level resources where there are some."""
+    """Guaranteed, Burstable or BestEffort: as the API server has found it, else as it would find it."""
     known = (pod.get("status") or {}).get("qosClass")
-    return str(known) if known else _qos_class(pod)
-
-
-def _qos_class(pod: Obj) -> str:
-    stated = pod["spec"].get("resources")
-    every = [stated] if stated else [c.get("resources") or {} for c in (*init_containers(pod), *containers(pod))]
-    values = [{k: v for k, v in _amounts(r).items() if v not in ("0", "")} for r in every]
-    if not any(values):
-        return "BestEffort"
-    guaranteed = all(
-        r.get(f"limits.{name}") and r.get(f"requests.{name}", r[f"limits.{name}"]) == r[f"limits.{name}"]
-        for r in values
-        for name in ("cpu", "memory")
-    )
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
-def _amounts(resources: Obj) -> dict[str, str]:
-    return {
-        f"{part}.{name}": str((resources.get(part) or {}).get(name, ""))
-        for part in ("limits", "requests")
-        for name in ("cpu", "memory")
-    }
+    return str(known) if known else resources.qos_class(pod)

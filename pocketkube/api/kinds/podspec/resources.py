@@ -5,13 +5,14 @@ Amounts in sums are integers: thousandths for cpu, units for all else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pocketkube.api.meta import quantity
 
 Obj = dict[str, Any]
 Amounts = dict[str, int]
+Own = Callable[[Obj], Amounts]
 
 
 def amount(name: str, text: Any) -> int:
@@ -39,52 +40,63 @@ def is_sidecar(container: Mapping[str, Any]) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def containers_total(spec: Obj, which: str) -> Amounts:
-    """`requests` or `limits` of all containers: the sum of those that run together at the hungriest moment."""
+def together(spec: Obj, own: Own) -> Amounts:
+    """What all containers need at the hungriest moment; `own(container)` is what one needs.
+
+    Containers and sidecars run together; each other init container runs beside the sidecars started before it.
+    """
     total: Amounts = {}
     for container in spec.get("containers") or ():
-        if resources := container.get("resources"):
-            _add(total, amounts(resources.get(which)))
+        _add(total, own(container))
     if initial := spec.get("initContainers"):
-        _with_init(total, initial, which)
+        _with_init(total, initial, own)
     return total
 
 
-def _with_init(total: Amounts, initial: Iterable[Obj], which: str) -> None:
-    """Sidecars run beside the containers; each other init container runs beside the sidecars started before it."""
+def _with_init(total: Amounts, initial: Iterable[Obj], own: Own) -> None:
     sidecars: Amounts = {}
     peak: Amounts = {}
     for container in initial:
-        own = amounts((container.get("resources") or {}).get(which))
+        need = own(container)
         if is_sidecar(container):
-            _add(sidecars, own)
+            _add(sidecars, need)
             _most(peak, sidecars)
         else:
             moment = dict(sidecars)
-            _add(moment, own)
+            _add(moment, need)
             _most(peak, moment)
     _add(total, sidecars)
     _most(total, peak)
 
 
-def requests(pod: Obj) -> Amounts:
-    """Resource name -> what the scheduler sets aside for the pod, overhead included."""
-    return _effective(pod["spec"], "requests")
+def _stated_requests(container: Obj) -> Amounts:
+    return amounts((container.get("resources") or {}).get("requests"))
+
+
+def _stated_limits(container: Obj) -> Amounts:
+    return amounts((container.get("resources") or {}).get("limits"))
+
+
+def requests(pod: Obj, *, own: Own = _stated_requests) -> Amounts:
+    """Resource name -> what a node must set aside for the pod: what it states for all of its containers goes before what they need
+    together, overhead comes on top. `own(container)`: what one container needs, where that is not just what it states."""
+    spec = pod["spec"]
+    total = together(spec, own)
+    if level := spec.get("resources"):
+        total.update(amounts(level.get("requests")))
+    if overhead := spec.get("overhead"):
+        _add(total, amounts(overhead))
+    return total
 
 
 def limits(pod: Obj) -> Amounts:
     """Resource name -> what the pod may use at most; overhead is added to what is limited."""
-    return _effective(pod["spec"], "limits")
-
-
-def _effective(spec: Obj, which: str) -> Amounts:
-    total = containers_total(spec, which)
+    spec = pod["spec"]
+    total = together(spec, _stated_limits)
     if level := spec.get("resources"):
-        total.update(amounts(level.get(which)))
+        total.update(amounts(level.get("limits")))
     if overhead := spec.get("overhead"):
-        for name, number in amounts(overhead).items():
-            if which == "requests" or name in total:
-                total[name] = total.get(name, 0) + number
+        _add(total, {name: number for name, number in amounts(overhead).items() if name in total})
     return total
 
 
@@ -98,7 +110,7 @@ def as_quantity(name: str, number: int) -> str:
 
 def aggregate_requests(spec: Obj) -> dict[str, str]:
     """The containers' requests together, as quantities."""
-    return {name: as_quantity(name, number) for name, number in containers_total(spec, "requests").items()}
+    return {name: as_quantity(name, number) for name, number in together(spec, _stated_requests).items()}
 
 
 def qos_class(pod: Obj) -> str:
