@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from pocketkube.api.meta import errors
+from pocketkube.api.meta import errors, times
 from pocketkube.base import tasks
 from pocketkube.base.clock import Clock, SystemClock
 from pocketkube.client.resources import EVENTS
@@ -91,7 +91,7 @@ class EventRecorder:
     def _event(self, involved: Obj, *, type: str, reason: str, message: str, action: str) -> Obj:
         now = self._clock.now()
         self._names += 1
-        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        stamp = times.rfc3339(now)
         source = {"component": self._component, "host": self._host} if self._host else {"component": self._component}
         unique = int(now.timestamp() * 1_000_000) * 1000 + self._names % 1000
         made: Obj = {

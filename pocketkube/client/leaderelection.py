@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from pocketkube.api.meta import errors
+from pocketkube.api.meta import errors, times
 from pocketkube.base.clock import Clock, SystemClock
 from pocketkube.client.resources import LEASES
 from pocketkube.client.rest import Client
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 
 LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS = 15, 10.0, 2.0
-MICRO = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def new_identity() -> str:
@@ -124,7 +123,7 @@ class LeaderElector:
         return await self._write(lease)
 
     async def _write(self, lease: Obj | None) -> bool:
-        now = self._clock.now().strftime(MICRO)
+        now = times.micro(self._clock.now())
         old = (lease or {}).get("spec") or {}
         ours = old.get("holderIdentity") == self.identity
         spec = {
@@ -147,7 +146,7 @@ class LeaderElector:
         """Lets the next one in at once; if it cannot be said, the lease runs out."""
         if self._seen is None or not self.leads:
             return
-        now = self._clock.now().strftime(MICRO)
+        now = times.micro(self._clock.now())
         spec = {
             **self._seen["spec"],
             "holderIdentity": "",

@@ -22,14 +22,6 @@ def by_namespace(obj: Obj) -> Iterable[str]:
     return (obj["metadata"].get("namespace", ""),)
 
 
-def by_controller(obj: Obj) -> Iterable[str]:
-    """An indexer: the UID of the owner that is its controller."""
-    for owner in obj["metadata"].get("ownerReferences") or ():
-        if owner.get("controller"):
-            return (owner["uid"],)
-    return ()
-
-
 def by_node(obj: Obj) -> Iterable[str]:
     """An indexer of pods: the node they are bound to."""
     name = obj.get("spec", {}).get("nodeName")

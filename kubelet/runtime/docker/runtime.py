@@ -80,10 +80,6 @@ class DockerRuntime:
     def problem(self) -> str:
         return self._engine_problem or self._network.problem
 
-    @property
-    def engine_problem(self) -> str:
-        return self._engine_problem
-
     def subscribe(self, listener: Listener) -> None:
         self._records.subscribe(listener)
 

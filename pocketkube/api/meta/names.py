@@ -15,7 +15,6 @@ _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = rf"({_QUALIFIED})?"
 _CONFIG_KEY = r"[-._a-zA-Z0-9]+"
 _PERCENT = r"[0-9]+%"
-_C_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 
 _ENDS = "and must start and end with an alphanumeric character"
 _QUALIFIED_WORDS = f"must consist of alphanumeric characters, '-', '_' or '.', {_ENDS}"
@@ -27,7 +26,6 @@ _qualified = re.compile(_QUALIFIED).fullmatch
 _value = re.compile(_VALUE).fullmatch
 _config_key = re.compile(_CONFIG_KEY).fullmatch
 _percent = re.compile(_PERCENT).fullmatch
-_c_identifier = re.compile(_C_IDENTIFIER).fullmatch
 _printable = re.compile(r"[ -<>-~]+").fullmatch
 
 
@@ -151,14 +149,6 @@ def is_env_name(text: str) -> list[str]:
         return ["environment variable name must be non-empty"]
     words = "a valid environment variable name must consist only of printable ASCII characters other than '='"
     return [] if _printable(text) else [words]
-
-
-def is_c_identifier(text: str) -> list[str]:
-    words = (
-        "a valid C identifier must start with alphabetic character or '_',"
-        " followed by a string of alphanumeric characters or '_'"
-    )
-    return [] if _c_identifier(text) else [shape(words, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
 
 
 def is_port_name(text: str) -> list[str]:

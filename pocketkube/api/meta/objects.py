@@ -21,14 +21,6 @@ def split_key(text: str) -> tuple[str, str]:
     return namespace, name
 
 
-def labels_of(obj: Mapping[str, Any]) -> dict[str, str]:
-    return obj["metadata"].get("labels") or {}
-
-
-def annotations_of(obj: Mapping[str, Any]) -> dict[str, str]:
-    return obj["metadata"].get("annotations") or {}
-
-
 def uid(obj: Mapping[str, Any]) -> str:
     return str(obj["metadata"].get("uid", ""))
 

@@ -26,10 +26,6 @@ def now_rfc3339() -> str:
     return rfc3339(datetime.now(UTC))
 
 
-def now_micro() -> str:
-    return micro(datetime.now(UTC))
-
-
 def parse(text: str) -> datetime:
     """An RFC 3339 time of any offset and precision, in UTC. Raises ValueError in the words of Go's parser."""
     return _parse(text, _SECONDS_LAYOUT)

@@ -108,25 +108,6 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
-def rolling_bounds(obj: Obj) -> tuple[int, int]:
-    """(pods above, pods below) the wished number during a rollout: percentages of replicas, surge rounded up, the other down."""
-    spec = obj["spec"]
-    if spec["strategy"]["type"] == "Recreate":
-        return 0, spec["replicas"]
-    rolling = spec["strategy"]["rollingUpdate"]
-    surge = scaled(rolling["maxSurge"], spec["replicas"], up=True)
-    unavailable = scaled(rolling["maxUnavailable"], spec["replicas"], up=False)
-    return surge, 1 if surge == unavailable == 0 else min(unavailable, spec["replicas"])
-
-
-def scaled(value: int | str, whole: int, *, up: bool) -> int:
-    """A number, or a percentage of `whole`."""
-    if isinstance(value, int):
-        return value
-    part = int(value.rstrip("%")) * whole
-    return -(-part // 100) if up else part // 100
-
-
 KIND = Kind(
     group="apps",
     version="v1",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketkube.api.kinds.core import pod
-from pocketkube.api.kinds.core.pod import update
+from pocketkube.api.kinds.core.pod import strategy, update
 
 Obj = dict[str, Any]
 Change = Callable[[Obj], object]
@@ -364,7 +364,7 @@ def test_resize_keeps_the_class_and_changes_compute_only() -> None:
     ],
 )
 def test_grace(pod_spec: Obj, status: Obj, options: Obj, seconds: int) -> None:
-    assert pod.grace_seconds({"metadata": {}, "spec": pod_spec, "status": status}, options) == seconds
+    assert strategy.grace_seconds({"metadata": {}, "spec": pod_spec, "status": status}, options) == seconds
 
 
 def test_warnings() -> None:

@@ -1,4 +1,4 @@
-"""Pod: containers that share a network and volumes on one node. The pure questions that components ask of a pod are here too.
+"""Pod: containers that share a network and volumes on one node.
 
 Read in order: defaults and checks of the spec (kinds/podspec), strategy, update, status, printing.
 """
@@ -6,29 +6,8 @@ Read in order: defaults and checks of the spec (kinds/podspec), strategy, update
 from __future__ import annotations
 
 from pocketkube.api.kinds.core.pod import printing, strategy, update
-from pocketkube.api.kinds.core.pod.status import (
-    container_status,
-    finished_at,
-    is_available,
-    is_finished,
-    is_ready,
-    is_scheduled,
-    is_static_mirror,
-    is_terminating,
-    phase,
-    pod_ips,
-    ready_condition,
-)
-from pocketkube.api.kinds.core.pod.strategy import all_containers, grace_seconds, host_ports, named_port, ports
 from pocketkube.api.kinds.kind import PROXY_VERBS, STATUS, Kind, Subresource
-from pocketkube.api.kinds.podspec.resources import is_sidecar, limits, qos_class, requests
 from pocketkube.api.schema import Schema
-
-__all__ = [
-    "KIND", "all_containers", "container_status", "finished_at", "grace_seconds", "host_ports", "is_available",
-    "is_finished", "is_ready", "is_scheduled", "is_sidecar", "is_static_mirror", "is_terminating", "limits", "named_port",
-    "phase", "pod_ips", "ports", "qos_class", "ready_condition", "requests",
-]  # fmt: skip
 
 KIND = Kind(
     group="",
@@ -63,5 +42,5 @@ KIND = Kind(
     validate_status=update.validate_status,
     warnings=strategy.warnings,
     default_grace_seconds=30,
-    graceful=grace_seconds,
+    graceful=strategy.grace_seconds,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pocketkube.api.kinds.checks import Errors
@@ -143,42 +143,6 @@ def grace_seconds(pod: Obj, options: Obj) -> int:
     if asked is None:
         asked = spec.get("terminationGracePeriodSeconds", 30)
     return 1 if asked < 0 else int(asked)
-
-
-def all_containers(pod: Mapping[str, Any]) -> Iterator[Obj]:
-    """Init containers, containers and ephemeral containers."""
-    spec = pod["spec"]
-    for name in ("initContainers", "containers", "ephemeralContainers"):
-        yield from spec.get(name) or ()
-
-
-def ports(pod: Mapping[str, Any]) -> Iterator[Obj]:
-    """Ports of containers that go on running: sidecars first."""
-    spec = pod["spec"]
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            yield from container.get("ports") or ()
-    for container in spec.get("containers") or ():
-        yield from container.get("ports") or ()
-
-
-def host_ports(pod: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """(protocol, host IP, port) of every port that the pod takes on its node."""
-    return [
-        (port.get("protocol", "TCP"), port.get("hostIP") or "0.0.0.0", port["hostPort"])
-        for port in ports(pod)
-        if port.get("hostPort")
-    ]
-
-
-def named_port(pod: Mapping[str, Any], target: int | str, *, protocol: str = "TCP") -> int | None:
-    """The number of a service's target port in this pod: a number itself, or a container port of that name."""
-    if isinstance(target, int):
-        return target
-    for port in ports(pod):
-        if port.get("name") == target and port.get("protocol", "TCP") == protocol:
-            return int(port["containerPort"])
-    return None
 
 
 def _spec(name: str) -> Callable[[Obj], str]:
