@@ -24,12 +24,33 @@ Obj = dict[str, Any]
 MAGIC = b"k8s\x00"
 _DEPTH = 100
 _META = "io.k8s.apimachinery.pkg."
+_REMOVED = (
+    "io.k8s.api.policy.v1beta1.PodDisruptionBudget",
+    "io.k8s.api.batch.v1beta1.CronJob",
+    "io.k8s.api.discovery.v1beta1.EndpointSlice",
+    "io.k8s.api.discovery.v1beta1.Endpoint",
+)
 
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, dict[int, tuple[str, str]]]:
     raw = orjson.loads((Path(__file__).parent / "fields.json").read_bytes())
-    return {name: {int(n): (field[0], field[1]) for n, field in fields.items()} for name, fields in raw.items()}
+    table = {name: {int(n): (field[0], field[1]) for n, field in fields.items()} for name, fields in raw.items()}
+    return table | _removed(table)
+
+
+def _removed(table: dict[str, dict[int, tuple[str, str]]]) -> dict[str, dict[int, tuple[str, str]]]:
+    """The messages of versions that are served beside their v1: the same numbers, but for what an endpoint's were once."""
+    found = {name: table[name.replace(".v1beta1.", ".v1.")] for name in _REMOVED}
+    slices, endpoint = (f"io.k8s.api.discovery.v1beta1.{kind}" for kind in ("EndpointSlice", "Endpoint"))
+    old = {n: field for n, field in found[endpoint].items() if field[0] != "zone"}
+    topology = next(n for n, field in old.items() if field[0] == "deprecatedTopology")
+    found[endpoint] = {**old, topology: ("topology", old[topology][1])}
+    found[slices] = {
+        n: (name, kind.replace(".v1.", ".v1beta1.")) if name == "endpoints" else (name, kind)
+        for n, (name, kind) in found[slices].items()
+    }
+    return found
 
 
 def known(definition: str) -> bool:

@@ -47,6 +47,8 @@ class _Deletion:
         resource, options = self._resource, self._options
         old = resource.obj(entry)
         _check_preconditions(resource, old, options)
+        if resource.kind.delete_warnings is not None:
+            self._writer.warnings[:] = resource.kind.delete_warnings(options)
         await self._admit(entry, old)
         if _removable(resource, entry.obj, options):
             return await self._remove(entry)
@@ -95,9 +97,7 @@ class _Deletion:
 def _removable(resource: Resource, obj: Obj, options: Obj) -> bool:
     """The plain case, decided without a copy: no grace, no finalizers, nothing asked that needs one."""
     meta = obj["metadata"]
-    if meta.get("finalizers") or options.get("propagationPolicy") in ("Orphan", "Foreground"):
-        return False
-    if options.get("orphanDependents"):
+    if meta.get("finalizers") or _policy(resource, meta, options) in ("Orphan", "Foreground"):
         return False
     if type(resource.strategy).deleting is not Strategy.deleting:
         return False
@@ -122,7 +122,7 @@ def _mark(registry: Registry, resource: Resource, obj: Obj, options: Obj) -> boo
     """Bring the object to its deleting form, in place; False if nothing holds it."""
     meta = obj["metadata"]
     held = resource.strategy.deleting(obj)
-    finalizers = _finalizers(meta, options)
+    finalizers = _finalizers(meta, _policy(resource, meta, options))
     if finalizers:
         meta["finalizers"] = finalizers
     else:
@@ -151,12 +151,23 @@ def _set_deletion(registry: Registry, meta: Obj, grace: int, resource: Resource)
         meta["generation"] += 1
 
 
-def _finalizers(meta: Obj, options: Obj) -> list[str]:
+def _policy(resource: Resource, meta: Obj, options: Obj) -> str | None:
+    """What shall become of the dependents: as asked, or as the kind does by default, or None."""
+    policy: str | None = options.get("propagationPolicy")
+    if policy is None and options.get("orphanDependents") is not None:
+        return "Orphan" if options["orphanDependents"] else "Background"
+    if (
+        policy is None
+        and resource.kind.orphans
+        and not any(name in _PROPAGATION for name in meta.get("finalizers") or ())
+    ):
+        return "Orphan"
+    return policy
+
+
+def _finalizers(meta: Obj, policy: str | None) -> list[str]:
     """The finalizers that the propagation policy leaves; without a policy those that are there stay."""
     present: list[str] = meta.get("finalizers") or []
-    policy = options.get("propagationPolicy")
-    if policy is None and options.get("orphanDependents") is not None:
-        policy = "Orphan" if options["orphanDependents"] else "Background"
     if policy is None:
         return present
     kept = [name for name in present if name not in _PROPAGATION]

@@ -11,7 +11,7 @@ from kubelet.pods import spec
 from kubelet.pods.manager import PodManager
 from kubelet.pods.worker import PodWorker
 from kubelet.runtime.interface import ContainerRecord, EngineDown, Runtime, RuntimeFailure
-from kubelet.server import logs, remote_command, upgrade
+from kubelet.server import files, logs, remote_command, upgrade
 from kubelet.server.authentication import Gate
 from kubelet.server.request import Request, Send
 from kubelet.server.stats import Stats
@@ -48,6 +48,7 @@ class KubeletServer:
             "attach": self._attach,
             "portForward": self._port_forward,
             "run": self._run,
+            "logs": files.answer,
             "stats": self._summary,
             "metrics": self._metrics,
             "configz": self._configz,

@@ -98,6 +98,29 @@ async def test_propagation(client: Client, policy: str, finalizers: list[str] | 
 
 
 @pytest.mark.parametrize(
+    ("query", "finalizers", "warned"),
+    [
+        pytest.param("", ["orphan"], True, id="by default"),
+        pytest.param("?propagationPolicy=Orphan", ["orphan"], False, id="asked for"),
+        pytest.param("?propagationPolicy=Background", None, False, id="background"),
+        pytest.param("?orphanDependents=false", None, False, id="the old option"),
+    ],
+)
+async def test_jobs_leave_their_pods(client: Client, query: str, finalizers: list[str] | None, warned: bool) -> None:
+    """As in the API's first versions; clients of today say what they want."""
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {"template": template}}
+    path = "/apis/batch/v1/namespaces/default/jobs"
+    await client.ok("POST", path, job)
+    answer = await client("DELETE", f"{path}/j{query}")
+    assert bool(answer.warnings) is warned
+    left = await client("GET", f"{path}/j")
+    assert left.status == (200 if finalizers else 404)
+    if finalizers:
+        assert left.json()["metadata"]["finalizers"] == finalizers
+
+
+@pytest.mark.parametrize(
     ("preconditions", "words"),
     [
         pytest.param({"uid": "other"}, "the UID in the precondition (other) does not match", id="uid"),

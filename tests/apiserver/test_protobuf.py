@@ -94,6 +94,12 @@ METADATA = message(f1="web", f2="", f3="default", f7=0, f8=b"", f11=[message(f1=
             "io.k8s.api.core.v1.Toleration", message(f5=-1 & (1 << 64) - 1), {"tolerationSeconds": -1}, id="negative"
         ),
         pytest.param("io.k8s.api.core.v1.Pod", message(f99="new"), {}, id="unknown field"),
+        pytest.param(
+            "io.k8s.api.discovery.v1beta1.EndpointSlice",
+            message(f2=[message(f1=["10.0.0.1"], f5=message(f1="zone", f2="z"))]),
+            {"endpoints": [{"addresses": ["10.0.0.1"], "topology": {"zone": "z"}}]},
+            id="a version that is no more",
+        ),
     ],
 )  # fmt: skip
 def test_messages(definition: str, raw: bytes, expected: Any) -> None:

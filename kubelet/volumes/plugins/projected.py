@@ -53,14 +53,12 @@ async def _part(request: Request, part: Obj, mode: int) -> dict[str, File]:
 
 
 async def _token(request: Request, source: Obj, mode: int) -> File:
-    """Readable by the one user that all containers run as, or by the fsGroup; else, as ever, by everyone."""
+    """Readable by the one user that all containers run as, and by the fsGroup; without either, as ever, by everyone."""
     token = (await request.token(source)).encode()
     users = {_user(request.pod, c) for c in request.pod["spec"]["containers"]}
-    if request.fs_group is not None:
-        return File(token, 0o600)
-    if len(users) == 1 and (user := users.pop()) is not None:
-        return File(token, 0o600, owner=user)
-    return File(token, mode)
+    owner = users.pop() if len(users) == 1 else None
+    private = owner is not None or request.fs_group is not None
+    return File(token, 0o600 if private else mode, owner=owner)
 
 
 def _user(pod: Obj, container: Obj) -> int | None:

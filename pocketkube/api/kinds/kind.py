@@ -105,6 +105,8 @@ class Kind:
     validates_name_as: str = "dns-subdomain"  # dns-subdomain | dns-label | path-segment | dns1035
     default_grace_seconds: int | None = None  # graceful deletion; a Pod's own spec decides, others have none
     graceful: Callable[[Obj, Obj], int] | None = None  # (object, DeleteOptions) -> grace seconds; 0 deletes at once
+    orphans: bool = False  # deleted without a word on its dependents it leaves them, as in the API's first versions
+    delete_warnings: Callable[[Obj], list[str]] | None = None  # DeleteOptions -> what a client should know
     create_on_update: bool = False  # PUT of a missing object creates it
     deprecation: str = ""  # what a client of a deprecated version is warned of
     custom: bool = False  # comes from a CRD

@@ -109,6 +109,28 @@ async def test_projected(tmp_path: Path) -> None:
     made.tear_down()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("context", "mode", "owner", "group"),
+    [
+        pytest.param({"runAsUser": 1000}, 0o600, 1000, 0, id="user"),
+        pytest.param({"fsGroup": 10000}, 0o640, 0, 10000, id="group"),
+        pytest.param({"runAsUser": 1000, "fsGroup": 10000}, 0o640, 1000, 10000, id="both"),
+        pytest.param({}, 0o644, 0, 0, id="neither"),
+    ],
+)
+async def test_who_reads_a_token(tmp_path: Path, context: Obj, mode: int, owner: int, group: int) -> None:
+    """line 65"""
+    source = {"projected": {"sources": [{"serviceAccountToken": {"path": "token", "audience": "me"}}]}}
+    obj = pod("web", volumes=[{"name": "v", **source}])
+    obj["spec"]["securityContext"] = context
+    made = volumes(tmp_path)
+    await made.set_up(obj, AROUND)
+    found = (made.mounted["v"].path / "token").stat()
+    assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (mode, owner, group)
+    made.tear_down()
+
+
 async def test_downward_labels_follow(tmp_path: Path) -> None:
     """Behaviour 64."""
     made = volumes(tmp_path)

@@ -289,6 +289,15 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _delete_warnings(options: Obj) -> list[str]:
+    if options.get("propagationPolicy") is not None or options.get("orphanDependents") is not None:
+        return []
+    return [
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
+        "set propagationPolicy=Orphan to suppress this warning"
+    ]
+
+
 KIND = Kind(
     group="batch",
     version="v1",
@@ -301,6 +310,8 @@ KIND = Kind(
     priority=10,
     columns=_COLUMNS,
     row=_row,
+    orphans=True,
+    delete_warnings=_delete_warnings,
     selectable={"status.successful": lambda obj: str((obj.get("status") or {}).get("succeeded", 0))},
     default=_default,
     prepare_create=_prepare_create,

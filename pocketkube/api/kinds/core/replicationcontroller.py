@@ -79,6 +79,7 @@ KIND = Kind(
     scale=ScalePaths(selector="spec.selector"),
     columns=replicaset.COLUMNS,
     row=_row,
+    orphans=True,
     selectable={"status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0))},
     default=_default,
     prepare_create=workload.begins({"replicas": 0}),
