@@ -7,8 +7,8 @@ import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from controller import health
 from controller.context import Context, Controller
-from controller.health import Health
 from controller.identities import Identities
 from controller.options import Options
 from pocketkube.base import plugins, tasks
@@ -57,7 +57,7 @@ class Manager:
     async def run(self, stop: asyncio.Event) -> None:
         running: dict[str, Coroutine[Any, Any, None]] = {"loops": self._lead_or_wait()}
         if self._options.secure_port:
-            running["health"] = Health(self._client, self._options).serve(stop)
+            running["health"] = health.serve(self._client, self._options, stop=stop)
         await tasks.run_tasks(running, stop=stop)
 
     async def _lead_or_wait(self) -> None:

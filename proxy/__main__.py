@@ -73,7 +73,7 @@ async def run(args: argparse.Namespace, stop: asyncio.Event) -> None:
     work = {
         "informers": informers.run(),
         "syncer": syncer.run(),
-        "healthz": serve_health(args.healthz_bind_address, syncer, clock=clock, stop=stop),
+        "healthz": serve_health(args.healthz_bind_address, syncer, stop=stop),
         "metrics": serve_metrics(args.metrics_bind_address, args.proxy_mode or "nftables", stop=stop),
     }
     if args.node_routes == "true" and args.cluster_cidr:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import orjson
 
 from pocketkube.api.meta import times
-from pocketkube.base import metrics, serving
-from pocketkube.base.clock import Clock
+from pocketkube.base import serving
+from pocketkube.base.health import Answer, Health, shown_metrics
 from proxy.table import Syncer
-
-Scope = dict[str, Any]
 
 
 def split(address: str) -> tuple[str, int]:
@@ -20,37 +17,20 @@ def split(address: str) -> tuple[str, int]:
     return host or "0.0.0.0", int(port)
 
 
-async def _reply(send: Any, code: int, body: bytes, kind: bytes) -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": code, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def serve_health(address: str, syncer: Syncer, *, clock: Clock, stop: asyncio.Event) -> None:
+async def serve_health(address: str, syncer: Syncer, *, stop: asyncio.Event) -> None:
     """Healthy once the table has been applied; the answer tells when that was last."""
     last = {"at": ""}
     syncer.on_sync = lambda: last.update(at=times.now_rfc3339())
 
-    async def app(scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
+    def state() -> Answer:
         body = orjson.dumps({"lastUpdated": last["at"], "currentTime": times.now_rfc3339(), "nodeEligible": True})
-        await _reply(send, 200 if last["at"] else 503, body, b"application/json")
+        return Answer(200 if last["at"] else 503, body, "application/json")
 
     host, port = split(address)
-    await serving.serve(app, host=host, port=port, stop=stop)
+    await serving.serve(Health(open={"/healthz": state, "/livez": state}), host=host, port=port, stop=stop)
 
 
 async def serve_metrics(address: str, mode: str, *, stop: asyncio.Event) -> None:
-    async def app(scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        if scope["path"] == "/proxyMode":
-            await _reply(send, 200, mode.encode(), b"text/plain")
-        elif scope["path"] == "/metrics":
-            await _reply(send, 200, metrics.render(), b"text/plain; version=0.0.4")
-        else:
-            await _reply(send, 404, b"404 page not found\n", b"text/plain")
-
+    app = Health(open={"/proxyMode": lambda: Answer(200, mode.encode()), "/metrics": shown_metrics})
     host, port = split(address)
     await serving.serve(app, host=host, port=port, stop=stop)

@@ -9,8 +9,8 @@ import logging
 import sys
 from functools import partial
 
-from pocketkube.base import logs, serving, tasks
-from pocketkube.base.tls import server_context
+from pocketkube.base import logs, serving, tasks, tls
+from pocketkube.base.health import Health
 from pocketkube.client import leaderelection
 from pocketkube.client.config import ClientConfig, ConfigError, load
 from pocketkube.client.events import EventRecorder
@@ -20,7 +20,7 @@ from scheduler import config, metrics
 from scheduler.config import Configuration, ConfigurationError
 from scheduler.feed import Feed
 from scheduler.framework import Handle
-from scheduler.health import Health, own_context
+from scheduler.health import health
 from scheduler.profile import Profile
 from scheduler.scheduler import Scheduler
 from scheduler.snapshot import Snapshot
@@ -51,13 +51,13 @@ async def run(
     recorder = EventRecorder(client, "default-scheduler", leaderelection.new_identity())
     informers = Informers(client)
     scheduler = build(configuration, client, informers, recorder)
-    health = Health(client, ready=lambda: informers.synced, measure=lambda: _measure(scheduler))
+    app = health(client, ready=lambda: informers.synced, measure=lambda: _measure(scheduler))
     try:
         await tasks.run_tasks(
             {
                 "informers": informers.run(),
                 "scheduler": _lead(args, configuration, client, informers, scheduler),
-                "health": _serve(args, health, stop),
+                "health": _serve(args, app, stop),
             },
             stop=stop,
         )
@@ -110,11 +110,12 @@ async def _lead(
         await elector.run(scheduler.run)
 
 
-async def _serve(args: argparse.Namespace, health: Health, stop: asyncio.Event) -> None:
+async def _serve(args: argparse.Namespace, app: Health, stop: asyncio.Event) -> None:
     if not args.secure_port:
         return
-    tls = server_context(args.tls_cert_file, args.tls_private_key_file) if args.tls_cert_file else own_context()
-    await serving.serve(health, host=args.bind_address, port=args.secure_port, tls=tls, stop=stop)
+    given = args.tls_cert_file
+    context = tls.server_context(given, args.tls_private_key_file) if given else tls.own_context()
+    await serving.serve(app, host=args.bind_address, port=args.secure_port, tls=context, stop=stop)
 
 
 def _measure(scheduler: Scheduler) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import httpx
 
 from kubelet.config import KubeletConfig
 from pocketkube.api.meta import errors
 from pocketkube.base.clock import Clock
-from pocketkube.client.resources import SUBJECTACCESSREVIEWS, TOKENREVIEWS
+from pocketkube.client import reviews
 from pocketkube.client.rest import Client
 
 log = logging.getLogger(__name__)
 
-Obj = dict[str, Any]
+T = TypeVar("T")
 
 TOKEN_SECONDS, ALLOWED_SECONDS, DENIED_SECONDS = 120.0, 300.0, 30.0
 CACHE = 4096
@@ -85,11 +86,9 @@ class Gate:
         now = self._clock.monotonic()
         if known and known[1] > now:
             return known[0]
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        status = (await self._ask(TOKENREVIEWS, review)).get("status") or {}
-        found = status.get("user") or {}
+        found = await self._asked("TokenReview", reviews.user_of(self._client, token))
         user = None
-        if status.get("authenticated"):
+        if found is not None:
             user = User(found.get("username", ""), tuple(found.get("groups") or ()), found.get("uid", ""))
         if len(self._users) >= CACHE:
             self._users.clear()
@@ -109,23 +108,20 @@ class Gate:
             "subresource": subresource,
             "name": self._config.node_name,
         }
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {"user": user.name, "groups": list(user.groups), "uid": user.uid, "resourceAttributes": attributes},
-        }
-        allowed = bool(((await self._ask(SUBJECTACCESSREVIEWS, review)).get("status") or {}).get("allowed"))
+        info = {"username": user.name, "groups": list(user.groups), "uid": user.uid}
+        asking = reviews.may(self._client, info, resourceAttributes=attributes)
+        allowed = await self._asked("SubjectAccessReview", asking)
         if len(self._answers) >= CACHE:
             self._answers.clear()
         self._answers[key] = allowed, now + (ALLOWED_SECONDS if allowed else DENIED_SECONDS)
         return allowed
 
-    async def _ask(self, resource: Any, review: Obj) -> Obj:
+    async def _asked(self, kind: str, review: Awaitable[T]) -> T:
         try:
-            return await self._client.create(resource, review)
+            return await review
         except (errors.StatusError, httpx.HTTPError, OSError) as e:
-            log.warning("%s not answered: %s", review["kind"], e)
-            raise errors.InternalError(f"{review['kind']} failed: {e}") from e
+            log.warning("%s not answered: %s", kind, e)
+            raise errors.InternalError(f"{kind} failed: {e}") from e
 
 
 def certificate_user(der: bytes) -> User:

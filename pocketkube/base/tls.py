@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import tempfile
 import time
 from os import PathLike
+from pathlib import Path as File
 from typing import Any
+
+from pocketkube.base import certificates
 
 Path = str | PathLike[str]
 
@@ -31,6 +35,17 @@ def server_context(
     if answers_expired:
         context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
     return context
+
+
+def own_context(name: str = "localhost") -> ssl.SSLContext:
+    """For a listener that was given no certificate: with one made on the spot."""
+    with tempfile.TemporaryDirectory() as folder:
+        cert, key = File(folder, "tls.crt"), File(folder, "tls.key")
+        key.touch(mode=0o600)
+        certificate, private = certificates.self_signed(name)
+        cert.write_bytes(certificate)
+        key.write_bytes(private)
+        return server_context(cert, key)
 
 
 class PeerCertificate(bytes):

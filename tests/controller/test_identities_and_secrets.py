@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from controller import bootstrap_tokens, certificates
-from controller.health import self_signed
 from controller.loops import (
     bootstrap_signer,
     csr_approving,
@@ -29,6 +28,7 @@ from controller.loops import (
     serviceaccount_token,
 )
 from controller.options import Options
+from pocketkube.base.certificates import self_signed
 from tests.controller.cluster_objects import NOW, STAMP
 
 Obj = dict[str, Any]
