@@ -16,11 +16,11 @@ import asyncio
 import functools
 import hashlib
 import logging
-import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from proxy import conntrack
 from proxy.backends import Backend, BackendError, Host, Table
 from proxy.model import Endpoint, ServicePort
 
@@ -40,6 +40,9 @@ class Rules:
     refused: dict[str, str] = field(default_factory=dict)
     refused_nodeports: dict[str, str] = field(default_factory=dict)
     hairpin: frozenset[str] = frozenset()
+    udp: dict[conntrack.Way, frozenset[str]] = field(
+        default_factory=dict
+    )  # what the kernel must forget when it changes
 
     @classmethod
     def of(cls, ports: Iterable[ServicePort], host: Host) -> Rules:
@@ -68,8 +71,20 @@ def _add_port(rules: Rules, port: ServicePort, host: Host) -> None:
             rules.nodeports[key] = f"goto {external}"
         else:
             rules.refused_nodeports[key] = "goto reject-it"
+    if protocol == "udp":
+        _add_udp(rules, port)
     every = {*port.endpoints, *port.external_endpoints}
     rules.hairpin |= {f"{e.ip} . {e.ip}" for e in every}
+
+
+def _add_udp(rules: Rules, port: ServicePort) -> None:
+    internal, external = (frozenset(e.ip for e in found) for found in (port.endpoints, port.external_endpoints))
+    ways = {conntrack.to_address(ip): internal for ip in port.cluster_ips}
+    ways |= {conntrack.to_address(ip): external for ip in port.external_ips}
+    if port.node_port:
+        ways[conntrack.to_node_port(port.node_port)] = external
+    for way, endpoints in ways.items():  # several ports may share an address
+        rules.udp[way] = rules.udp.get(way, frozenset()) | endpoints
 
 
 def _add_address(rules: Rules, key: str, chain: str, endpoints: Sequence[Endpoint]) -> None:
@@ -245,7 +260,9 @@ class Nftables:
                 raise
         self._applied = {k: r for k, r in {**old, **wanted}.items() if r.chains or r.refused or r.refused_nodeports}
         self._hairpins = hairpins
-        await _forget_udp(old, wanted)
+        if not fresh:
+            states = ((old.get(key, Rules()).udp, new.udp) for key, new in wanted.items())
+            await conntrack.forget(dict.fromkeys(words for state in states for words in conntrack.stale(*state)))
 
     def _count_hairpins(self, old: dict[str, Rules], wanted: dict[str, Rules]) -> dict[str, int]:
         """A pod behind several services has one element: counted, so that it goes with the last."""
@@ -271,29 +288,6 @@ async def nft(lines: Sequence[str]) -> None:
     done = await asyncio.to_thread(run)  # a refused transaction closes its input early, which a thread's pipe forgives
     if done.returncode:
         raise BackendError(f"nft refused: {done.stderr.strip()[:500]}")
-
-
-async def _forget_udp(old: dict[str, Rules], wanted: dict[str, Rules]) -> None:
-    """UDP has no end of a connection: flows to endpoints that went, or that were refused so far, must be forgotten."""
-    stale: set[str] = set()
-    for key, new in wanted.items():
-        before = old.get(key, Rules())
-        for address in {*before.services, *before.refused}:
-            if " . udp . " in address and _differs(address, before, new):
-                stale.add(address.split(" . ")[0])
-    if stale and shutil.which("conntrack"):
-        for ip in stale:
-            process = await asyncio.create_subprocess_exec(
-                "conntrack", "-D", "-p", "udp", "--orig-dst", ip,
-                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-            await process.wait()
-
-
-def _differs(address: str, old: Rules, new: Rules) -> bool:
-    verdict = old.services.get(address, "")
-    chain = verdict.removeprefix("goto ")
-    return new.services.get(address, "") != verdict or new.chains.get(chain) != old.chains.get(chain)
 
 
 def build(host: Host) -> Backend:

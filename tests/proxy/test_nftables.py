@@ -146,3 +146,53 @@ def test_a_restarted_proxy_takes_over_the_table_without_a_gap() -> None:
 def test_the_fixed_part_replaces_an_older_table_in_the_same_transaction() -> None:
     lines = base_table(HOST)
     assert lines[:3] == ["add table ip t", "delete table ip t", "add table ip t"]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("address", "number"),
+    [pytest.param("10.96.0.7", 53, id="address"), pytest.param("192.168.7.7", 30053, id="node port")],
+)
+def test_a_udp_flow_leaves_only_an_endpoint_that_went(address: str, number: int) -> None:
+    """One client socket for all: its packets are one flow, which lasts as long as it sends."""
+    in_namespace(f"""
+        import os
+        loop = asyncio.get_running_loop()
+
+        class Answer(asyncio.DatagramProtocol):
+            def __init__(self, name): self.name = name
+            def connection_made(self, transport): self.transport = transport
+            def datagram_received(self, data, sender): self.transport.sendto(self.name, sender)
+
+        for name, at in ((b"a", "10.244.0.5"), (b"b", "10.244.0.6")):
+            await loop.create_datagram_endpoint(lambda name=name: Answer(name), local_addr=(at, 8080))
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.setblocking(False)
+        client.bind(("192.168.7.7", 12345))
+
+        async def say():
+            for _ in range(20):
+                client.sendto(b"?", ("{address}", {number}))
+                try:
+                    return (await asyncio.wait_for(loop.sock_recvfrom(client, 10), 1))[0]
+                except (TimeoutError, OSError):
+                    continue
+            return b"nothing"
+
+        def dns(*endpoints):
+            return ServicePort(name="kube/dns:udp", protocol="UDP", port=53, cluster_ips=("10.96.0.7",),
+                               node_port=30053, endpoints=endpoints, external_endpoints=endpoints)
+
+        await backend.apply({{"kube/dns": [dns()]}}, everything=True)
+        try:
+            client.sendto(b"?", ("{address}", {number}))
+        except OSError:
+            pass
+        await backend.apply({{"kube/dns": [dns(A)]}}, everything=False)
+        assert await say() == b"a"
+        await backend.apply({{"kube/dns": [dns(A, B)]}}, everything=False)
+        assert {{await say() for _ in range(10)}} == {{b"a"}}
+        await backend.apply({{"kube/dns": [dns(B)]}}, everything=False)
+        assert {{await say() for _ in range(3)}} == {{b"b"}}
+        client.close()
+    """)
