@@ -73,9 +73,13 @@ class Cluster:
         return self.kubectl("apply", "-f", "-", *flags, stdin=manifest)
 
     def status(self) -> Obj:
-        found: Obj = json.loads(
-            run(sys.executable, "-m", "pocketkube.cluster", "status", "--name", self.name, "-o", "json", env=self.env)
+        """What `pk status` shows, also while a component is being restarted, which its exit code 3 tells."""
+        words = ("status", "--name", self.name, "-o", "json")
+        done = subprocess.run(
+            [sys.executable, "-m", "pocketkube.cluster", *words], env=self.env, cwd=ROOT, capture_output=True, text=True
         )
+        assert done.returncode in (0, 3), done.stderr
+        found: Obj = json.loads(done.stdout)
         return found
 
     def pid(self, component: str) -> int:

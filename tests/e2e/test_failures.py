@@ -254,8 +254,9 @@ def test_no_acknowledged_write_is_lost_with_a_part_of_the_control_plane(cluster:
         time.sleep(0.5)  # some writes before
         began = time.monotonic()
         if part == "leaders":
-            for lease in ("kube-scheduler", "kube-controller-manager"):
-                os.kill(_holder(cluster, lease), signal.SIGKILL)
+            holders = [_holder(cluster, lease) for lease in ("kube-scheduler", "kube-controller-manager")]
+            for holder in holders:
+                os.kill(holder, signal.SIGKILL)
         else:
             os.kill(_leader(cluster, part), signal.SIGKILL)
         cluster.kubectl("scale", "deployment/guestbook", "--replicas=6")
