@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client.registry import Collector
 
-from apiserver import admission, bootstrap, gathering, identity, options
+from apiserver import admission, bootstrap, gathering, identity
 from apiserver.aggregation.aggregation import Aggregation
 from apiserver.aggregation.service import Resolver
 from apiserver.api import Api
@@ -33,7 +33,7 @@ from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
 from apiserver.storage.interface import Store
 from pocketkube.api import scheme
-from pocketkube.base import serving, tasks, tls
+from pocketkube.base import durations, serving, tasks, tls
 
 if TYPE_CHECKING:
     from apiserver.audit import Auditor
@@ -51,7 +51,7 @@ class Server:
         self.registry = Registry(
             store,
             WatchCache(store),
-            event_ttl=options.seconds(flags.event_ttl),
+            event_ttl=durations.whole(flags.event_ttl),
             service_range=flags.service_cluster_ip_range,
             node_ports=flags.node_ports,
         )
@@ -239,7 +239,7 @@ def _turns(registry: Registry, flags: Options) -> Turns | InFlight:
     if not flags.enable_priority_and_fairness:
         return InFlight(reading=reading, mutating=mutating)
     schemas, levels = (registry.by_plural(GROUP, plural).cache for plural in (upkeep.SCHEMAS, upkeep.LEVELS))
-    return Turns(schemas, levels, seats=reading + mutating, request_seconds=options.seconds(flags.request_timeout))
+    return Turns(schemas, levels, seats=reading + mutating, request_seconds=durations.whole(flags.request_timeout))
 
 
 def own_address(bind: str) -> str:

@@ -15,8 +15,9 @@ from apiserver.authn.webhook import WebhookTokens
 from apiserver.authz.configuration import Mode, Webhook
 from apiserver.configfile import BadFile
 from apiserver.interfaces import Authorizer, Cluster
-from apiserver.options import Options, duration
+from apiserver.options import Options
 from apiserver.remote import Remote
+from pocketkube.base import durations
 from pocketkube.client.config import ConfigError
 
 
@@ -36,8 +37,8 @@ def _mode(flags: Options, name: str) -> Mode:
     webhook = Webhook(
         kubeconfig=flags.authorization_webhook_config_file,
         version=flags.authorization_webhook_version,
-        authorized_seconds=duration(flags.authorization_webhook_cache_authorized_ttl),
-        unauthorized_seconds=duration(flags.authorization_webhook_cache_unauthorized_ttl),
+        authorized_seconds=durations.parse(flags.authorization_webhook_cache_authorized_ttl),
+        unauthorized_seconds=durations.parse(flags.authorization_webhook_cache_unauthorized_ttl),
     )
     return Mode(type=name, webhook=webhook)
 
@@ -98,7 +99,7 @@ def token_issuer(flags: Options) -> TokenIssuer | None:
         flags.service_account_issuer[0],
         flags.audiences,
         extend=flags.service_account_extend_token_expiration,
-        longest=duration(flags.service_account_max_token_expiration),
+        longest=durations.parse(flags.service_account_max_token_expiration),
     )
 
 
@@ -114,7 +115,7 @@ def _webhook(flags: Options) -> WebhookTokens | None:
     return WebhookTokens(
         Remote.of_file(flags.authentication_token_webhook_config_file),
         version=flags.authentication_token_webhook_version,
-        seconds=duration(flags.authentication_token_webhook_cache_ttl),
+        seconds=durations.parse(flags.authentication_token_webhook_cache_ttl),
         audiences=flags.audiences,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -158,29 +157,3 @@ class _Extend(argparse.Action):
         given = tuple(part for part in str(values).split(",") if part)
         present = getattr(namespace, self.dest)
         setattr(namespace, self.dest, given if present is self.default else present + given)
-
-
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_PIECE = re.compile(r"(\d+\.?\d*|\.\d+)([a-zµ]*)")
-
-
-def duration(text: str) -> float:
-    """`1h0m0s` or `500ms` in seconds. Raises ValueError."""
-    total, at = 0.0, 0
-    while at < len(text) and text != "0":
-        piece = _PIECE.match(text, at)
-        if piece is None:
-            raise ValueError(f"invalid duration {text!r}")
-        if piece[2] not in _UNITS:
-            why = f"unknown unit {piece[2]!r}" if piece[2] else "missing unit"
-            raise ValueError(f"{why} in duration {text!r}")
-        total += float(piece[1]) * _UNITS[piece[2]]
-        at = piece.end()
-    if not text:
-        raise ValueError(f"invalid duration {text!r}")
-    return total
-
-
-def seconds(text: str) -> int:
-    """A duration in whole seconds. Raises ValueError."""
-    return int(duration(text))

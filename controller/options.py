@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)")
+from pocketkube.base import durations
 
 
 def duration(text: str) -> float:
     """Seconds of a Go duration: `1m30s` is 90.0. Raises ArgumentTypeError."""
-    if text == "0":
-        return 0.0
-    parts = _DURATION.findall(text)
-    if not parts or "".join(n + u for n, u in parts) != text:
-        raise argparse.ArgumentTypeError(f"invalid duration {text!r}: write it as 40s or 5m0s")
-    return sum(float(n) * _UNITS[u] for n, u in parts)
+    try:
+        return durations.parse(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"invalid duration {text!r}: write it as 40s or 5m0s") from e
 
 
 def boolean(text: str) -> bool:

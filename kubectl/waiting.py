@@ -11,20 +11,19 @@ from kubectl.errors import CommandError
 from kubectl.resolve import Target
 from kubectl.session import Session
 from pocketkube.api.meta.errors import Gone, NotFound
+from pocketkube.base import durations
 
 Obj = dict[str, Any]
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_NUMBER = re.compile(r"-?\d+(\.\d+)?").fullmatch
 
 
 def duration(text: str) -> float:
     """`1m30s` in seconds; a bare number is seconds. Raises CommandError."""
-    if re.fullmatch(r"-?\d+(\.\d+)?", text):
-        return float(text)
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
-    if not parts or "".join(n + u for n, u in parts) != text:
-        raise CommandError(f'invalid duration "{text}"')
-    return sum(float(n) * _UNITS[u] for n, u in parts)
+    try:
+        return float(text) if _NUMBER(text) else durations.parse(text)
+    except ValueError as e:
+        raise CommandError(f'invalid duration "{text}"') from e
 
 
 async def states(session: Session, target: Target) -> AsyncIterator[Obj | None]:

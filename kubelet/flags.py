@@ -9,23 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from kubelet.config import KubeletConfig
+from pocketkube.base import durations
 
 Obj = dict[str, Any]
-
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def seconds(text: str) -> float:
     """`1h30m`, `10s`, or a bare number. Raises ValueError."""
-    import re
-
     try:
         return float(text)
     except ValueError:
-        parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
-        if not parts or "".join(a + b for a, b in parts) != text:
-            raise ValueError(f"not a duration: {text!r}") from None
-        return sum(float(amount) * UNITS[unit] for amount, unit in parts)
+        return durations.parse(text)
 
 
 def boolean(text: str) -> bool:

@@ -17,9 +17,10 @@ from apiserver.audit.record import Record
 from apiserver.audit.webhook import Batching, Webhook, config_of
 from apiserver.configfile import BadFile
 from apiserver.flowcontrol.turns import LONG_RUNNING
-from apiserver.options import Options, seconds
+from apiserver.options import Options
 from apiserver.request import NOBODY, Request, Response
 from pocketkube.api.meta import errors
+from pocketkube.base import durations
 
 Next = Callable[[Request], Awaitable[Response | None]]
 
@@ -143,10 +144,10 @@ def build(flags: Options) -> Auditor | None:
         sinks.append((_log_file(flags), b"\n"))
     if flags.audit_webhook_config_file:
         batching = Batching(
-            wait=seconds(flags.audit_webhook_batch_max_wait),
+            wait=durations.whole(flags.audit_webhook_batch_max_wait),
             size=flags.audit_webhook_batch_max_size,
             kept=flags.audit_webhook_batch_buffer_size,
-            backoff=seconds(flags.audit_webhook_initial_backoff),
+            backoff=durations.whole(flags.audit_webhook_initial_backoff),
         )
         sinks.append((Webhook(config_of(flags.audit_webhook_config_file), batching), b""))
     return Auditor(policy, sinks) if policy is not None and sinks else None

@@ -8,9 +8,9 @@ from typing import Any
 
 from apiserver.authz.webhook import REQUEST
 from apiserver.configfile import read
-from apiserver.options import duration
 from pocketkube.api.meta import field
 from pocketkube.api.meta import names as name_rules
+from pocketkube.base import durations
 
 Obj = dict[str, Any]
 
@@ -56,7 +56,7 @@ def _webhook(given: Obj | None) -> Webhook | None:
     return Webhook(
         kubeconfig=(given.get("connectionInfo") or {}).get("kubeConfigFile") or "",
         version=given["subjectAccessReviewVersion"],
-        timeout=duration(given["timeout"]),
+        timeout=durations.parse(given["timeout"]),
         authorized_seconds=_kept(given, "authorizedTTL", "cacheAuthorizedRequests", 300),
         unauthorized_seconds=_kept(given, "unauthorizedTTL", "cacheUnauthorizedRequests", 30),
         denies_on_failure=given["failurePolicy"] == "Deny",
@@ -67,7 +67,7 @@ def _webhook(given: Obj | None) -> Webhook | None:
 def _kept(given: Obj, name: str, switch: str, default: float) -> float:
     if given.get(switch) is False:
         return 0.0
-    return duration(given[name]) if given.get(name) else default
+    return durations.parse(given[name]) if given.get(name) else default
 
 
 def _errors(entries: Sequence[Obj]) -> Iterator[field.FieldError]:
@@ -158,7 +158,7 @@ def _time_errors(path: str, given: Any, *, required: bool, most: int) -> Iterato
             yield field.required(path, "")
         return
     try:
-        found = duration(str(given))
+        found = durations.parse(str(given))
     except ValueError as failure:
         yield field.invalid(path, given, str(failure))
         return

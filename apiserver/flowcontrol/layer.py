@@ -12,6 +12,7 @@ from apiserver.flowcontrol.level import Rejected
 from apiserver.flowcontrol.turns import Flow, Turns
 from apiserver.request import Request, Response
 from pocketkube.api.meta import errors
+from pocketkube.base import durations
 
 Next = Callable[[Request], Awaitable[Response | None]]
 
@@ -64,10 +65,8 @@ def _patience(turns: Turns, request: Request) -> float:
 
 
 def _seconds(duration: str) -> float:
-    from apiserver.options import seconds
-
     try:
-        return seconds(duration) or float("inf") if duration else float("inf")
+        return durations.whole(duration) or float("inf") if duration else float("inf")
     except ValueError:
         return float("inf")
 

@@ -8,6 +8,7 @@ from kubelet.pods import spec
 from kubelet.pods.hosted import HostedPod
 from kubelet.pods.plan import Plan
 from kubelet.runtime.interface import ContainerRecord
+from pocketkube.base import durations
 
 Obj = dict[str, Any]
 
@@ -35,7 +36,7 @@ class CrashLoops:
     def _wait(self, name: str) -> None:
         seconds = self._backoffs.seconds(self._key(spec.container(self._pod.obj, name) or {"name": name}))
         where = f"{spec.full_name(self._pod.obj)}({self._pod.uid})"
-        text = f"back-off {_go_duration(seconds)} restarting failed container={name} pod={where}"
+        text = f"back-off {durations.render(seconds)} restarting failed container={name} pod={where}"
         if self._waiting.get(name) != ("CrashLoopBackOff", text):
             self._waiting[name] = "CrashLoopBackOff", text
             said = f"Back-off restarting failed container {name} in pod {where}"
@@ -47,8 +48,3 @@ class CrashLoops:
 
     def _key(self, container: Obj) -> tuple[str, str, str]:
         return self._pod.uid, container["name"], spec.container_hash(container)
-
-
-def _go_duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-_MACROS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+from pocketkube.api.kinds import cron
 
 
 class InvalidSchedule(ValueError):
@@ -42,11 +31,13 @@ def after(text: str, moment: datetime, zone: ZoneInfo | None) -> Iterator[dateti
     """The times after `moment`, in UTC, in order and without end. Raises InvalidSchedule."""
     text = text.strip()
     if text.startswith("@every "):
-        yield from _every(text.removeprefix("@every "), moment)
+        if why := cron.fault(text):
+            raise InvalidSchedule(why)
+        yield from _every(cron.every_seconds(text) or 1.0, moment)
         return
     from cronsim import CronSim, CronSimError
 
-    fields = _MACROS.get(text, text).replace("?", "*")
+    fields = cron.DESCRIPTORS.get(text, text).replace("?", "*")
     try:
         times = CronSim(fields, moment.astimezone(zone or UTC))
     except CronSimError as error:
@@ -57,11 +48,8 @@ def after(text: str, moment: datetime, zone: ZoneInfo | None) -> Iterator[dateti
         yield found.astimezone(UTC)
 
 
-def _every(text: str, moment: datetime) -> Iterator[datetime]:
-    parts = _PART.findall(text.strip())
-    if not parts or "".join(n + u for n, u in parts) != text.strip():
-        raise InvalidSchedule(f"failed to parse duration @every {text}")
-    period = timedelta(seconds=max(1.0, sum(float(n) * _SECONDS[u] for n, u in parts)))
+def _every(seconds: float, moment: datetime) -> Iterator[datetime]:
+    period = timedelta(seconds=seconds)
     moment = moment.replace(microsecond=0)
     while True:
         moment += period

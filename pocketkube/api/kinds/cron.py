@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pocketkube.base import durations
+
 DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -14,8 +16,6 @@ DESCRIPTORS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|ns))")
 _MONTHS = {
     name: at
     for at, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
@@ -52,7 +52,7 @@ def every_seconds(schedule: str) -> float | None:
     """The period of an `@every` schedule, at least a second; None for another kind. Raises ValueError."""
     if not schedule.startswith("@every "):
         return None
-    return max(1.0, float(int(_seconds(schedule[7:]))))
+    return max(1.0, float(int(durations.parse(schedule[7:]))))
 
 
 def _descriptor_fault(schedule: str) -> str:
@@ -61,17 +61,10 @@ def _descriptor_fault(schedule: str) -> str:
     if not schedule.startswith("@every "):
         return f"unrecognized descriptor: {schedule}"
     try:
-        _seconds(schedule[7:])
+        durations.parse(schedule[7:])
     except ValueError as error:
         return f"failed to parse duration {schedule}: {error}"
     return ""
-
-
-def _seconds(text: str) -> float:
-    """A Go duration such as `1h30m`, in seconds."""
-    if not text or _DURATION.sub("", text):
-        raise ValueError(f'time: invalid duration "{text}"')
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
 
 
 def _check_range(text: str, bounds: _Field) -> None:
