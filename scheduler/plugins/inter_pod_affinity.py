@@ -7,6 +7,7 @@ What each node contributes to its places is kept up node by node.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -37,7 +38,7 @@ EXISTING = Refusal("InterPodAffinity", ("node(s) didn't satisfy existing pods an
 NEAR, AWAY, UNWANTED = 0, 1, 2  # tables of counts
 
 
-class Places(Facet):
+class Places(Facet, ABC):
     """Sums over places, from what each node's pods contribute. A facet has, a label that matters, the node's value of it;
     where the label means one node, the sums of that node instead, so that thousands of hosts are few facets."""
 
@@ -52,9 +53,9 @@ class Places(Facet):
         self._matched: dict[Any, tuple[Any, bool]] = {}
         self._mattering: dict[int, bool] = {}
 
+    @abstractmethod
     def _contributions(self, node: NodeInfo) -> Iterable[tuple[int, str, int]]:
         """(table, topology key, amount) of each pod on the node that matters."""
-        raise NotImplementedError
 
     def observe(self, name: str, node: NodeInfo | None) -> None:
         record: list[tuple[int, Place, int]] = []
