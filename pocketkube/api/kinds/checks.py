@@ -18,6 +18,11 @@ POSITIVE = "must be greater than zero"
 _STANDARD_SCOPES = ("requests.", "limits.")
 
 
+def on_update(validate: Callable[[Obj], Errors]) -> Callable[[Obj, Obj], Errors]:
+    """For kinds whose updates are checked as their creation is, whatever they were before."""
+    return lambda obj, old: validate(obj)
+
+
 def not_negative(path: str, value: Any) -> Errors:
     return [field.invalid(path, value, NOT_NEGATIVE)] if value is not None and value < 0 else []
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-from pocketkube.api.kinds import checks
+from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.podspec import defaults, validation
 from pocketkube.api.meta import field, selectors
@@ -14,6 +15,16 @@ from pocketkube.api.meta.errors import BadRequest
 Obj = dict[str, Any]
 
 REVISION_HISTORY = 10
+REPLICA_COLUMNS = (
+    columns.NAME,
+    columns.number("Desired", "How many pods are wanted."),
+    columns.number("Current", "How many pods there are."),
+    columns.number("Ready", "How many pods are ready."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+    columns.SELECTOR,
+)
 _MORE = "cannot be greater than status.replicas"
 
 
@@ -88,3 +99,26 @@ def replica_status(status: Mapping[str, Any], path: str = "status") -> Errors:
     if available > ready:
         wrong.append(field.invalid(f"{path}.availableReplicas", available, "cannot be greater than readyReplicas"))
     return wrong
+
+
+def validate_replica_status(obj: Obj, old: Obj) -> Errors:
+    return replica_status(obj.get("status") or {})
+
+
+def replica_row(obj: Obj, now: datetime, *, selector: str) -> list[Any]:
+    """Of a ReplicaSet or ReplicationController, under REPLICA_COLUMNS."""
+    status = obj.get("status") or {}
+    return [
+        obj["metadata"]["name"],
+        obj["spec"].get("replicas", 0),
+        status.get("replicas", 0),
+        status.get("readyReplicas", 0),
+        columns.age(obj, now),
+        *columns.template(obj),
+        selector,
+    ]
+
+
+def status_replicas(obj: Obj) -> str:
+    """What the field selector `status.replicas` compares."""
+    return str((obj.get("status") or {}).get("replicas", 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketkube.api.kinds import webhooks
+from pocketkube.api.kinds import checks, webhooks
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
@@ -14,10 +14,6 @@ Obj = dict[str, Any]
 
 def _validate(obj: Obj) -> Errors:
     return webhooks.validate_binding(obj)
-
-
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
 
 
 KIND = Kind(
@@ -33,5 +29,5 @@ KIND = Kind(
     row=webhooks.binding_row,
     default=webhooks.default_binding,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
-from pocketkube.api.kinds import webhooks
-from pocketkube.api.kinds.checks import Errors
+from pocketkube.api.kinds import checks, webhooks
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
 
-Obj = dict[str, Any]
-
-
-def _default(obj: Obj) -> None:
-    webhooks.default(obj, reinvoked=True)
-
-
-def _validate(obj: Obj) -> Errors:
-    return webhooks.validate(obj, reinvoked=True)
-
-
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
+_validate = partial(webhooks.validate, reinvoked=True)
 
 KIND = Kind(
     group="admissionregistration.k8s.io",
@@ -35,7 +21,7 @@ KIND = Kind(
     priority=10,
     columns=webhooks.COLUMNS,
     row=webhooks.row,
-    default=_default,
+    default=partial(webhooks.default, reinvoked=True),
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketkube.api.kinds import webhooks
+from pocketkube.api.kinds import checks, webhooks
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import field
@@ -32,10 +32,6 @@ def _validate(obj: Obj) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 KIND = Kind(
     group="admissionregistration.k8s.io",
     version="v1",
@@ -49,5 +45,5 @@ KIND = Kind(
     row=webhooks.binding_row,
     default=webhooks.default_binding,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

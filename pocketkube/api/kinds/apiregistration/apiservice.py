@@ -86,10 +86,6 @@ def _service(spec: Obj) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _available(obj: Obj) -> str:
     found = objects.condition(obj, "Available")
     if found is None:
@@ -122,5 +118,5 @@ KIND = Kind(
     default=_default,
     prepare_create=_begin,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -12,17 +12,6 @@ from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
 
-COLUMNS = (
-    columns.NAME,
-    columns.number("Desired", "How many pods are wanted."),
-    columns.number("Current", "How many pods there are."),
-    columns.number("Ready", "How many pods are ready."),
-    columns.AGE,
-    columns.CONTAINERS,
-    columns.IMAGES,
-    columns.SELECTOR,
-)
-
 
 def _default(obj: Obj) -> None:
     spec = workload.spec_of(obj)
@@ -40,21 +29,8 @@ def _validate_update(obj: Obj, old: Obj) -> Errors:
     return _validate(obj) + checks.immutable("spec.selector", obj["spec"].get("selector"), old["spec"].get("selector"))
 
 
-def _validate_status(obj: Obj, old: Obj) -> Errors:
-    return workload.replica_status(obj.get("status") or {})
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
-    spec, status = obj["spec"], obj.get("status") or {}
-    return [
-        obj["metadata"]["name"],
-        spec.get("replicas", 0),
-        status.get("replicas", 0),
-        status.get("readyReplicas", 0),
-        columns.age(obj, now),
-        *columns.template(obj),
-        columns.selector(spec.get("selector")),
-    ]
+    return workload.replica_row(obj, now, selector=columns.selector(obj["spec"].get("selector")))
 
 
 KIND = Kind(
@@ -69,12 +45,12 @@ KIND = Kind(
     subresources=(SCALE, STATUS),
     priority=10,
     scale=ScalePaths(selector="spec.selector"),
-    columns=COLUMNS,
+    columns=workload.REPLICA_COLUMNS,
     row=_row,
-    selectable={"status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0))},
+    selectable={"status.replicas": workload.status_replicas},
     default=_default,
     prepare_create=workload.begins({"replicas": 0}),
     validate=_validate,
     validate_update=_validate_update,
-    validate_status=_validate_status,
+    validate_status=workload.validate_replica_status,
 )

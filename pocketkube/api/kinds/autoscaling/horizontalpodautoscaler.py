@@ -180,10 +180,6 @@ def _behavior(rules: Obj, path: str) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _current(spec: Obj, status: list[Obj]) -> Obj:
     """The measured value that belongs to a metric of the spec: the one of the same source and name."""
     key = _SOURCES.get(spec.get("type", ""), "")
@@ -259,6 +255,6 @@ KIND = Kind(
     default=_default,
     prepare_create=workload.begins({"desiredReplicas": 0, "currentMetrics": None}),
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
     convert=_convert,
 )

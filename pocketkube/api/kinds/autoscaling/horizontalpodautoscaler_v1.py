@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from pocketkube.api.kinds import workload
+from pocketkube.api.kinds import checks, workload
 from pocketkube.api.kinds.autoscaling import horizontalpodautoscaler as stored
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.schema import Schema
@@ -116,10 +116,6 @@ def _validate(obj: Obj) -> Errors:
     return stored.KIND.validate(converted) if stored.KIND.validate else []
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _row(obj: Obj, now: Any) -> list[Any]:
     return stored.row(to_v2(obj), now)
 
@@ -133,7 +129,7 @@ KIND = replace(
     default=_default,
     prepare_create=workload.begins({"currentReplicas": 0, "desiredReplicas": 0}),
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
     row=_row,
     convert=_from_v2,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pocketkube.api.kinds import columns
+from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors, not_negative
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import field
@@ -30,10 +30,6 @@ def _validate(obj: Obj) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
     return [obj["metadata"]["name"], (obj.get("spec") or {}).get("holderIdentity") or "", columns.age(obj, now)]
 
@@ -52,5 +48,5 @@ KIND = Kind(
     row=_row,
     default=_default,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -62,10 +62,6 @@ def _port(port: Obj, path: str, several: bool) -> Errors:
     return wrong + checks.one_of(f"{path}.protocol", port.get("protocol"), ["SCTP", "TCP", "UDP"])
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _shown(obj: Obj) -> str:
     pairs: list[str] = []
     for subset in obj.get("subsets") or ():
@@ -100,5 +96,5 @@ KIND = Kind(
     row=_row,
     default=_default,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

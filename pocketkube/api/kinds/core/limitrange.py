@@ -84,10 +84,6 @@ def _ordered(amounts: dict[str, Any], name: str, path: str) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
     return [obj["metadata"]["name"], obj["metadata"].get("creationTimestamp", "")]
 
@@ -107,5 +103,5 @@ KIND = Kind(
     row=_row,
     default=_default,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

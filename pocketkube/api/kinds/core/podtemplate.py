@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pocketkube.api.kinds import columns, workload
+from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.kinds.podspec import validation
@@ -23,10 +23,6 @@ _COLUMNS = (
 
 def _validate(obj: Obj) -> Errors:
     return validation.template(obj["template"], "template")
-
-
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
 
 
 def _row(obj: Obj, now: datetime) -> list[Any]:
@@ -47,5 +43,5 @@ KIND = Kind(
     row=_row,
     default=workload.template,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

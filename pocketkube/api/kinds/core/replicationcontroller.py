@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from pocketkube.api.kinds import checks, columns, workload
-from pocketkube.api.kinds.apps import replicaset
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths
 from pocketkube.api.kinds.podspec import validation
@@ -43,25 +42,8 @@ def _validate(obj: Obj) -> Errors:
     )
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
-def _validate_status(obj: Obj, old: Obj) -> Errors:
-    return workload.replica_status(obj.get("status") or {})
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
-    spec, status = obj["spec"], obj.get("status") or {}
-    return [
-        obj["metadata"]["name"],
-        spec.get("replicas", 0),
-        status.get("replicas", 0),
-        status.get("readyReplicas", 0),
-        columns.age(obj, now),
-        *columns.template(obj),
-        columns.labels(spec.get("selector")),
-    ]
+    return workload.replica_row(obj, now, selector=columns.labels(obj["spec"].get("selector")))
 
 
 KIND = Kind(
@@ -77,13 +59,13 @@ KIND = Kind(
     storage_prefix="controllers",
     priority=10,
     scale=ScalePaths(selector="spec.selector"),
-    columns=replicaset.COLUMNS,
+    columns=workload.REPLICA_COLUMNS,
     row=_row,
     orphans=True,
-    selectable={"status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0))},
+    selectable={"status.replicas": workload.status_replicas},
     default=_default,
     prepare_create=workload.begins({"replicas": 0}),
     validate=_validate,
-    validate_update=_validate_update,
-    validate_status=_validate_status,
+    validate_update=checks.on_update(_validate),
+    validate_status=workload.validate_replica_status,
 )

@@ -158,10 +158,6 @@ def _resource_rule(rule: Obj, path: str) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
     spec = obj["spec"]
     dangling = objects.condition(obj, "Dangling")
@@ -189,5 +185,5 @@ KIND = Kind(
     default=_default,
     prepare_create=workload.begins(),
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -91,10 +91,6 @@ def _limited(limited: Obj, path: str) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
     spec = obj["spec"]
     limited = spec.get("limited") or spec.get("exempt") or {}
@@ -121,5 +117,5 @@ KIND = Kind(
     default=_default,
     prepare_create=workload.begins(),
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -140,10 +140,6 @@ def group(path: str, reference: Obj) -> Errors:
     return [] if name is None else [field.invalid(f"{path}.apiGroup", name, why) for why in checks.dns_subdomain(name)]
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
     spec = obj["spec"]
     hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]
@@ -174,5 +170,5 @@ KIND = Kind(
     default=_default,
     prepare_create=workload.begins({"loadBalancer": {}}),
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -103,10 +103,6 @@ def _block(block: Obj, path: str) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
     shown = columns.selector(obj["spec"].get("podSelector"))
     return [obj["metadata"]["name"], shown, columns.age(obj, now)]
@@ -125,5 +121,5 @@ KIND = Kind(
     row=_row,
     default=_default,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

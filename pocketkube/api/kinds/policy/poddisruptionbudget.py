@@ -42,10 +42,6 @@ def _validate(obj: Obj) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _validate_status(obj: Obj, old: Obj) -> Errors:
     return checks.not_negative_fields("status", obj.get("status") or {}, *_STATUS)
 
@@ -76,6 +72,6 @@ KIND = Kind(
     default=_default,
     prepare_create=workload.begins(_STATUS),
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
     validate_status=_validate_status,
 )

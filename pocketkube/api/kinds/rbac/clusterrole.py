@@ -27,10 +27,6 @@ def _validate(obj: Obj) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 KIND = Kind(
     group="rbac.authorization.k8s.io",
     version="v1",
@@ -45,5 +41,5 @@ KIND = Kind(
     columns=rules.ROLE_COLUMNS,
     row=rules.role_row,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketkube.api.kinds import rules
+from pocketkube.api.kinds import checks, rules
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
@@ -14,10 +14,6 @@ Obj = dict[str, Any]
 
 def _validate(obj: Obj) -> Errors:
     return rules.rules(obj.get("rules") or [], namespaced=True)
-
-
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
 
 
 KIND = Kind(
@@ -34,5 +30,5 @@ KIND = Kind(
     columns=rules.ROLE_COLUMNS,
     row=rules.role_row,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketkube.api.kinds import devices
+from pocketkube.api.kinds import checks, devices
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.schema import Schema
@@ -21,10 +21,6 @@ def _validate(obj: Obj) -> Errors:
     return devices.selectors(obj["spec"].get("selectors") or [], "spec.selectors")
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 KIND = Kind(
     group="resource.k8s.io",
     version="v1",
@@ -35,5 +31,5 @@ KIND = Kind(
     priority=10,
     default=_default,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

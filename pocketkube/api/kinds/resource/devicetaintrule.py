@@ -30,10 +30,6 @@ def _validate(obj: Obj) -> Errors:
     return wrong + checks.one_of("spec.taint.effect", effect, _EFFECTS)
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 KIND = Kind(
     group="resource.k8s.io",
     version="v1",
@@ -46,5 +42,5 @@ KIND = Kind(
     default=_default,
     prepare_create=workload.begins(),
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )

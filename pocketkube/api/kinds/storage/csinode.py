@@ -49,10 +49,6 @@ def _keys(keys: list[str], path: str) -> Errors:
     return wrong
 
 
-def _validate_update(obj: Obj, old: Obj) -> Errors:
-    return _validate(obj)
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
     return [obj["metadata"]["name"], len((obj.get("spec") or {}).get("drivers") or ()), columns.age(obj, now)]
 
@@ -70,5 +66,5 @@ KIND = Kind(
     row=_row,
     default=_default,
     validate=_validate,
-    validate_update=_validate_update,
+    validate_update=checks.on_update(_validate),
 )
