@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kubelet import flags
-from kubelet.certificates import requests, rotation
+from kubelet.certificates import rotation
 from kubelet.certificates.self_signed import self_signed
 from kubelet.config import KubeletConfig
 from kubelet.node import machine
@@ -198,24 +198,14 @@ class Kubelet:
         config, work = self.config, {}
         client_pem = config.cert_dir / rotation.CURRENT
         if config.rotate_certificates and client_pem.exists():
-            work["client certificate"] = rotation.keep_fresh(
-                self.client,
-                client_pem,
-                config.node_name,
-                signer=requests.CLIENT_SIGNER,
-                usages=requests.CLIENT_USAGES,
-                clock=self.clock,
-            )
+            wanted = rotation.client_certificate(config.node_name)
+            work["client certificate"] = rotation.keep_fresh(self.client, client_pem, wanted, clock=self.clock)
         if self._requests_serving_certificate:
             work["serving certificate"] = rotation.keep_fresh(
                 self.client,
                 config.cert_dir / rotation.SERVING,
-                config.node_name,
-                signer=requests.SERVING_SIGNER,
-                usages=requests.SERVING_USAGES,
+                rotation.serving_certificate(config.node_name, self.node.addresses),
                 clock=self.clock,
-                addresses=self.node.addresses,
-                names=(config.node_name,),
                 renewed=lambda: self._renewed_serving(),
             )
         return work

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubelet.volumes.atomic_writer import File
-from kubelet.volumes.interface import VolumeFailure
+from kubelet.volumes.content import data_of
+from kubelet.volumes.interface import Request, VolumeFailure
 
 Obj = dict[str, Any]
 
@@ -25,6 +26,15 @@ def files(data: Mapping[str, bytes], source: Obj, *, mode: int, what: str) -> di
         elif not optional:
             raise VolumeFailure(f"{what} references non-existent config key: {key}")
     return found
+
+
+def files_of(kind: str, name: str, request: Request) -> dict[str, File]:
+    """Those of a ConfigMap or Secret that a volume names. Raises VolumeFailure if it is not there and must be."""
+    obj = request.around.objects.get((kind, name))
+    if obj is None and not request.source.get("optional"):
+        raise VolumeFailure(f'{kind} "{name}" not found')
+    what = f"{kind} {request.pod['metadata'].get('namespace', 'default')}/{name}"
+    return files(data_of(obj) if obj else {}, request.source, mode=default_mode(request.source), what=what)
 
 
 def safe(path: str) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 
 from kubelet.pods.environment import Reference
 from kubelet.volumes import atomic_writer
-from kubelet.volumes.content import data_of
-from kubelet.volumes.interface import Mounted, Request, VolumeFailure
-from kubelet.volumes.items import default_mode, files
+from kubelet.volumes.interface import Mounted, Request
+from kubelet.volumes.items import files_of
 
 Obj = dict[str, Any]
 
@@ -22,12 +21,7 @@ class ConfigMap:
         return {("configmap", source.get("name", ""))}
 
     async def set_up(self, request: Request) -> Mounted:
-        name = request.source.get("name", "")
-        obj = request.around.objects.get(("configmap", name))
-        if obj is None and not request.source.get("optional"):
-            raise VolumeFailure(f'configmap "{name}" not found')
-        what = f"configmap {request.pod['metadata'].get('namespace', 'default')}/{name}"
-        wanted = files(data_of(obj) if obj else {}, request.source, mode=default_mode(request.source), what=what)
+        wanted = files_of("configmap", request.source.get("name", ""), request)
         await asyncio.to_thread(_write, request, wanted)
         return Mounted(request.folder)
 

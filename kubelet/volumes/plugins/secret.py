@@ -7,9 +7,8 @@ from typing import Any
 
 from kubelet.pods.environment import Reference
 from kubelet.volumes import atomic_writer
-from kubelet.volumes.content import data_of
-from kubelet.volumes.interface import Mounted, Request, VolumeFailure
-from kubelet.volumes.items import default_mode, files
+from kubelet.volumes.interface import Mounted, Request
+from kubelet.volumes.items import files_of
 from kubelet.volumes.mounting import ensure_tmpfs
 
 Obj = dict[str, Any]
@@ -23,12 +22,7 @@ class Secret:
         return {("secret", source.get("secretName", ""))}
 
     async def set_up(self, request: Request) -> Mounted:
-        name = request.source.get("secretName", "")
-        obj = request.around.objects.get(("secret", name))
-        if obj is None and not request.source.get("optional"):
-            raise VolumeFailure(f'secret "{name}" not found')
-        what = f"secret {request.pod['metadata'].get('namespace', 'default')}/{name}"
-        wanted = files(data_of(obj) if obj else {}, request.source, mode=default_mode(request.source), what=what)
+        wanted = files_of("secret", request.source.get("secretName", ""), request)
         await asyncio.to_thread(_write, request, wanted)
         return Mounted(request.folder)
 
