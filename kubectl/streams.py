@@ -21,6 +21,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
+from wsproto.utilities import LocalProtocolError
 
 from kubectl.errors import CommandError
 from kubectl.session import Session
@@ -55,7 +56,7 @@ class Stream:
                 elif isinstance(event, ws.Ping):
                     self._writer.write(self._connection.send(event.response()))
                 elif isinstance(event, ws.CloseConnection):
-                    with contextlib.suppress(Exception):  # the answer to a close is a courtesy
+                    with contextlib.suppress(LocalProtocolError, OSError):  # the answer to a close is a courtesy
                         self._writer.write(self._connection.send(event.response()))
                     return
             data = await self._reader.read(1 << 16)

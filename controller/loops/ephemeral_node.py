@@ -48,7 +48,7 @@ def start(context: Context) -> Run:
             meta = node["metadata"]  # at this version: not if it has said anything since
             await context.client.delete(NODES, key, uid=meta["uid"], resource_version=meta["resourceVersion"])
         except (errors.NotFound, errors.Conflict):
-            pass
+            pass  # it is gone, or it is back
         return None
 
     work = Reconciler("ephemeral-node", reconcile, clock=context.clock, workers=1)

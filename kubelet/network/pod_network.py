@@ -51,7 +51,7 @@ class PodNetwork:
             link.add_address(index, self.pool.gateway)
             link.set_up(index)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
-        with suppress(OSError):
+        with suppress(OSError):  # only host ports asked for on 127.0.0.1 need it
             Path(f"/proc/sys/net/ipv4/conf/{self.bridge}/route_localnet").write_text("1\n")
         with self._lock:  # looked for and inserted by one at a time
             firewall.accept_bridge(self.bridge)

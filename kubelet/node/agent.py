@@ -137,7 +137,7 @@ class NodeAgent:
                 log.info("registered node %s", self._config.node_name)
                 return
         except errors.AlreadyExists:
-            pass
+            pass  # of an earlier run: brought up to date below
         found = await self._client.get(NODES, self._config.node_name)
         own = status.labels(self._config, facts)
         stale = {k: v for k, v in own.items() if (found["metadata"].get("labels") or {}).get(k) != v}

@@ -109,5 +109,5 @@ def remove_pod_folder(folder: Path) -> None:
     for point in mounts_below(folder):
         unmount(point)
     if not mounts_below(folder):
-        with suppress(OSError):
+        with suppress(OSError):  # what is left is tried again at the next round
             shutil.rmtree(folder)

@@ -157,7 +157,7 @@ def _logins(secret: Obj) -> dict[str, Obj]:
         if ".dockercfg" in data:
             return dict(json.loads(base64.b64decode(data[".dockercfg"])))
     except (ValueError, binascii.Error, AttributeError):
-        pass
+        pass  # not credentials: the pull goes on without them, and says what it lacks
     return {}
 
 

@@ -147,7 +147,7 @@ def _folder_bytes(folder: Path) -> int:
     """What the files of a folder take on the disk."""
     total = 0
     for path in folder.rglob("*"):
-        with suppress(OSError):
+        with suppress(OSError):  # gone since it was listed
             total += path.lstat().st_blocks * 512
     return total
 

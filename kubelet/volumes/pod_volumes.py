@@ -45,7 +45,7 @@ def split(volume: Obj) -> tuple[Volume, Obj]:
 def references(pod: Obj) -> set[Reference]:
     found: set[Reference] = set()
     for entry in pod["spec"].get("volumes") or ():
-        with suppress(VolumeFailure):
+        with suppress(VolumeFailure):  # told of when it is to be set up
             volume, source = split(entry)
             found |= volume.references(source)
     return found

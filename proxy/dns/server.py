@@ -8,7 +8,23 @@ import logging
 import struct
 from typing import Any
 
-from dnslib import AAAA, CLASS, CNAME, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, A, DNSHeader, DNSQuestion, DNSRecord
+from dnslib import (
+    AAAA,
+    CLASS,
+    CNAME,
+    PTR,
+    QTYPE,
+    RCODE,
+    RR,
+    SOA,
+    SRV,
+    TXT,
+    A,
+    DNSError,
+    DNSHeader,
+    DNSQuestion,
+    DNSRecord,
+)
 
 from pocketkube.base import tasks
 from proxy.dns import records
@@ -89,7 +105,7 @@ class Resolver:
 def _kind(question: DNSQuestion) -> str:
     try:
         return str(QTYPE[question.qtype])
-    except Exception:
+    except DNSError:  # a type that the codec has no name for
         return "UNKNOWN"
 
 

@@ -36,7 +36,7 @@ class Revisions:
             revision, failure = 0, None
             try:
                 revision = await self._fetch()
-            except Exception as fault:
+            except Exception as fault:  # each of those who wait is told
                 failure = fault
             for future in waiting:
                 if future.done():  # who asked has left

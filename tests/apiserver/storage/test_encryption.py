@@ -195,11 +195,14 @@ async def test_the_file_is_taken_over_when_it_changes(tmp_path: Path) -> None:
 
     async def changed() -> bool:
         clock.advance(5)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         return store.encryption is not before
 
+    async def following() -> bool:
+        return clock.sleepers > 0
+
     try:
-        await asyncio.sleep(0.05)
+        await eventually(following)
         write(Path(path), [provider_of("aesgcm", "a"), IDENTITY])
         await eventually(changed)
         await store.create("/registry/secrets/default/x", b"{}")
