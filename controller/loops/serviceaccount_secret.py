@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 
 from controller.context import Context, Controller, Run
-from controller.loops.serviceaccount_token import ACCOUNT_NAME, ACCOUNT_UID, TYPE
 from controller.pod_control import namespace_ending
 from controller.reconciler import Reconciler
+from controller.token_secrets import ACCOUNT_NAME, ACCOUNT_UID, TYPE
 from pocketkube.api.meta import errors, names
 from pocketkube.api.meta.objects import is_deleting
 from pocketkube.base.backoff import Backoff

@@ -14,6 +14,7 @@ from typing import Any
 from controller.cluster_ca import root_ca
 from controller.context import Context, Controller, Run
 from controller.reconciler import Reconciler
+from controller.token_secrets import ACCOUNT_NAME, ACCOUNT_UID, TYPE
 from pocketkube.api.meta import errors
 from pocketkube.api.meta.objects import is_deleting
 from pocketkube.client.resources import SECRETS, SERVICEACCOUNTS
@@ -22,9 +23,6 @@ from pocketkube.client.store import key_of
 Obj = dict[str, Any]
 Sign = Callable[[Obj], str]
 
-TYPE = "kubernetes.io/service-account-token"
-ACCOUNT_NAME = "kubernetes.io/service-account.name"
-ACCOUNT_UID = "kubernetes.io/service-account.uid"
 ISSUER = "kubernetes/serviceaccount"
 
 

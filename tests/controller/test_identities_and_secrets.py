@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from controller import bootstrap_tokens, certificates
+from controller import bootstrap_tokens, certificates, token_secrets
 from controller.loops import (
     bootstrap_signer,
     csr_approving,
@@ -236,10 +236,10 @@ def test_every_living_namespace_has_an_account_and_the_ca() -> None:
 
 
 def secret(**notes: str) -> Obj:
-    annotations = {serviceaccount_token.ACCOUNT_NAME: "robot", **notes}
+    annotations = {token_secrets.ACCOUNT_NAME: "robot", **notes}
     return {
         "metadata": {"name": "s", "namespace": "ns", "uid": "s", "annotations": annotations},
-        "type": serviceaccount_token.TYPE,
+        "type": token_secrets.TYPE,
     }
 
 
@@ -260,13 +260,13 @@ def test_a_token_secret_is_filled_once() -> None:
     said = jwt.decode(base64.b64decode(made["data"]["token"]), key.public_key(), algorithms=["RS256"])
     assert said["sub"] == "system:serviceaccount:ns:robot"
     assert said["kubernetes.io/serviceaccount/secret.name"] == "s"
-    assert made["metadata"]["annotations"][serviceaccount_token.ACCOUNT_UID] == "robot-1"
+    assert made["metadata"]["annotations"][token_secrets.ACCOUNT_UID] == "robot-1"
     assert serviceaccount_token.plan(made, ACCOUNT, "PEM", sign) == serviceaccount_token.Plan()
 
 
 @pytest.mark.parametrize("account", [None, {"metadata": {**ACCOUNT["metadata"], "uid": "robot-2"}}])
 def test_a_token_secret_dies_with_its_account(account: Obj | None) -> None:
-    found = secret(**{serviceaccount_token.ACCOUNT_UID: "robot-1"})
+    found = secret(**{token_secrets.ACCOUNT_UID: "robot-1"})
     assert serviceaccount_token.plan(found, account, "PEM", lambda payload: "").delete
 
 
@@ -326,7 +326,7 @@ def test_an_account_gets_one_secret_and_names_it() -> None:
     made, update = serviceaccount_secret.plan(account, [])
     assert made is not None and update is None
     assert made["metadata"]["name"].startswith("default-token-")
-    another = {"metadata": {"name": "x", "annotations": {serviceaccount_token.ACCOUNT_NAME: "other"}}}
+    another = {"metadata": {"name": "x", "annotations": {token_secrets.ACCOUNT_NAME: "other"}}}
     again, named = serviceaccount_secret.plan(account, [another, made])
     assert again is None and named is not None
     assert named["secrets"] == [{"name": made["metadata"]["name"]}]
