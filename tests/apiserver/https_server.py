@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,23 +69,35 @@ class HttpsServer:
         return file
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                await self._answer(head.decode(), reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
+        await answer_calls(reader, writer, self._answer)
 
-    async def _answer(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first, *lines = head.strip().split("\r\n")
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-        method, path, _ = first.split(" ")
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        call = Call(method, path, headers, body)
+    async def _answer(self, call: Call) -> tuple[int, bytes]:
         self.seen.append(call)
-        reply = self.replies.get(path.partition("?")[0])
+        reply = self.replies.get(call.path.partition("?")[0])
         status, found = reply(call) if reply is not None else (404, {"error": "not found"})
-        data = found if isinstance(found, bytes) else orjson.dumps(found)
-        writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (status, len(data), data))
-        await writer.drain()
+        return status, found if isinstance(found, bytes) else orjson.dumps(found)
+
+
+async def answer_calls(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    answer: Callable[[Call], Awaitable[tuple[int, bytes] | None]],
+) -> None:
+    """Every request of one connection, until its end, or until `answer` gives None."""
+    try:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            first, *lines = head.decode().strip().split("\r\n")
+            headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+            method, path, _ = first.split(" ")
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            answered = await answer(Call(method, path, headers, body))
+            if answered is None:
+                return
+            writer.write(
+                b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (answered[0], len(answered[1]), answered[1])
+            )
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return
+    finally:
+        writer.close()

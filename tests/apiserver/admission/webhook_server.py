@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.apiserver.https_server import Call, answer_calls
+
 Obj = dict[str, Any]
 Reply = Callable[[Obj], Obj | None]  # the response part of a review; None never answers
 
@@ -57,29 +59,18 @@ class WebhookServer:
             server.close()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                await self._answer(head.decode(), reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
+        await answer_calls(reader, writer, self._answer)
 
-    async def _answer(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first, *lines = head.strip().split("\r\n")
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-        review = orjson.loads(await reader.readexactly(int(headers["content-length"])))
-        path = first.split(" ")[1]
-        self.seen.append((path, headers["host"], review))
-        self.traces.append(headers.get("traceparent", ""))
-        response = self.replies[path.partition("?")[0]](review)
+    async def _answer(self, call: Call) -> tuple[int, bytes] | None:
+        review = call.json()
+        self.seen.append((call.path, call.headers["host"], review))
+        self.traces.append(call.headers.get("traceparent", ""))
+        response = self.replies[call.path.partition("?")[0]](review)
         if response is None:
             await self.forever.wait()
-            raise ConnectionError
+            return None
         status = response.pop("http", 200)
-        body = orjson.dumps({"kind": review["kind"], "apiVersion": review["apiVersion"], "response": response})
-        writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
-        await writer.drain()
+        return status, orjson.dumps({"kind": review["kind"], "apiVersion": review["apiVersion"], "response": response})
 
 
 def _certificate(folder: Path, host: str) -> tuple[str, ssl.SSLContext]:

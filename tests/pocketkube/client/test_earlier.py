@@ -40,12 +40,6 @@ def old_slice(name: str) -> Obj:
     }
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[MemoryServer]:
-    async with MemoryServer() as server:
-        yield server
-
-
 @asynccontextmanager
 async def following(server: MemoryServer, resource: Resource) -> AsyncIterator[tuple[Client, Informer]]:
     client = Client(ClientConfig(server=server.url))

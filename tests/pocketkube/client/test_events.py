@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from pocketkube.api.meta import errors
-from pocketkube.client.config import ClientConfig
 from pocketkube.client.events import QUEUE, SIMILAR, SPAM_BURST, EventRecorder
 from pocketkube.client.memory_server import MemoryServer
 from pocketkube.client.resources import EVENTS
@@ -18,16 +16,8 @@ Obj = dict[str, Any]
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[MemoryServer]:
-    async with MemoryServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def recorder(server: MemoryServer) -> AsyncIterator[EventRecorder]:
-    client = Client(ClientConfig(server=server.url))
-    yield EventRecorder(client, "kubelet", "node-1")
-    await client.aclose()
+def recorder(client: Client) -> EventRecorder:
+    return EventRecorder(client, "kubelet", "node-1")
 
 
 def pod(name: str = "p") -> Obj:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -32,19 +32,6 @@ class ImpatientClock(SystemClock):
 def pod(name: str, *, node: str = "", namespace: str = "default", **labels: str) -> Obj:
     meta = {"name": name, "namespace": namespace, "labels": labels, "managedFields": [{"manager": "m"}]}
     return {"kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": {"nodeName": node} if node else {}}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[MemoryServer]:
-    async with MemoryServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def client(server: MemoryServer) -> AsyncIterator[Client]:
-    client = Client(ClientConfig(server=server.url))
-    yield client
-    await client.aclose()
 
 
 class Watched:

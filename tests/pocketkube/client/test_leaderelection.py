@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from pocketkube.api.meta import errors
-from pocketkube.client.config import ClientConfig
 from pocketkube.client.leaderelection import LeaderElector
 from pocketkube.client.memory_server import MemoryServer
 from pocketkube.client.resources import LEASES
@@ -55,19 +51,6 @@ class Candidate:
     async def stop(self) -> None:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[MemoryServer]:
-    async with MemoryServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def client(server: MemoryServer) -> AsyncIterator[Client]:
-    client = Client(ClientConfig(server=server.url))
-    yield client
-    await client.aclose()
 
 
 async def test_one_leads_and_the_next_follows_at_once(server: MemoryServer, client: Client) -> None:

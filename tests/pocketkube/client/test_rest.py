@@ -19,19 +19,6 @@ from pocketkube.client.rest import Client, lines
 Obj = dict[str, Any]
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[MemoryServer]:
-    async with MemoryServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def client(server: MemoryServer) -> AsyncIterator[Client]:
-    client = Client(ClientConfig(server=server.url), user_agent="tester")
-    yield client
-    await client.aclose()
-
-
 def config_map(name: str, **data: str) -> Obj:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data}
 
