@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pocketkube.api.meta.objects import find_condition
+
 Obj = dict[str, Any]
 
 
 def find(conditions: Iterable[Obj] | None, type: str) -> Obj | None:
-    return next((c for c in conditions or () if c["type"] == type), None)
+    return find_condition(conditions or (), type)
 
 
 def with_condition(conditions: Iterable[Obj] | None, new: Obj, *, now: str, update_time: bool = False) -> list[Obj]:

@@ -8,18 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from pocketkube.api.meta import times
+from pocketkube.api.meta.objects import condition, is_true
 
 Obj = dict[str, Any]
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASE_RANK = {"Pending": 0, "Unknown": 1, "": 1, "Running": 2}
-
-
-def condition(obj: Obj, type: str) -> Obj | None:
-    for found in (obj.get("status") or {}).get("conditions") or ():
-        if found["type"] == type:
-            return dict(found)
-    return None
 
 
 def phase(pod: Obj) -> str:
@@ -41,8 +35,7 @@ def is_active(pod: Obj) -> bool:
 
 
 def is_ready(pod: Obj) -> bool:
-    found = condition(pod, "Ready")
-    return found is not None and found.get("status") == "True"
+    return is_true(pod, "Ready")
 
 
 def available_in(pod: Obj, min_ready_seconds: int, now: datetime) -> float | None:

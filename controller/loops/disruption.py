@@ -11,6 +11,7 @@ from controller.context import Context, Controller, Run
 from controller.discovery import discover
 from controller.pods import is_ready, is_terminal
 from controller.reconciler import Reconciler
+from controller.shares import share
 from pocketkube.api.meta import errors, times
 from pocketkube.api.meta.objects import controller_of
 from pocketkube.api.meta.selectors import Selector, from_label_selector
@@ -35,17 +36,12 @@ class NoScale(Exception):
     """A percentage needs to know how many pods there should be, and the pods' controller does not say."""
 
 
-def scaled(value: int | str, expected: int) -> int:
-    """An int-or-percent of the expected pods, rounded up."""
-    return value if isinstance(value, int) else -(-int(value.rstrip("%")) * expected // 100)
-
-
 def desired_healthy(budget: Obj, expected: int) -> int:
     """How many pods must stay healthy."""
     spec = budget["spec"]
     if spec.get("maxUnavailable") is not None:
-        return max(0, expected - scaled(spec["maxUnavailable"], expected))
-    return scaled(spec.get("minAvailable", 0), expected)
+        return max(0, expected - share(spec["maxUnavailable"], expected, up=True))
+    return share(spec.get("minAvailable", 0), expected, up=True)
 
 
 def needs_scale(budget: Obj) -> bool:

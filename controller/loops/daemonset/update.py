@@ -12,6 +12,7 @@ from typing import Any
 
 from controller.pods import is_available, phase
 from controller.revisions import POD_LABEL
+from controller.shares import share
 
 Obj = dict[str, Any]
 
@@ -22,14 +23,11 @@ class Replacement:
     delete: list[Obj] = field(default_factory=list)
 
 
-def _bound(value: int | str, desired: int) -> int:
-    return value if isinstance(value, int) else -(-int(value.rstrip("%")) * desired // 100)
-
-
 def bounds(daemon_set: Obj, desired: int) -> tuple[int, int]:
     """(maxSurge, maxUnavailable) in nodes, percentages rounded up; never both 0."""
     rolling = (daemon_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
-    surge, unavailable = _bound(rolling.get("maxSurge", 0), desired), _bound(rolling.get("maxUnavailable", 1), desired)
+    surge = share(rolling.get("maxSurge", 0), desired, up=True)
+    unavailable = share(rolling.get("maxUnavailable", 1), desired, up=True)
     return surge, unavailable if surge or unavailable else 1
 
 

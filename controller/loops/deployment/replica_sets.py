@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from controller.ownership import controller_reference
+from controller.shares import share
 from pocketkube.api.meta import names
 from pocketkube.client.resources import DEPLOYMENTS
 
@@ -76,19 +77,11 @@ def bounds(deployment: Obj) -> tuple[int, int]:
         return 0, 0
     rolling = deployment["spec"].get("strategy", {}).get("rollingUpdate") or {}
     replicas = wanted(deployment)
-    surge = scaled(rolling.get("maxSurge", "25%"), replicas, up=True)
-    unavailable = scaled(rolling.get("maxUnavailable", "25%"), replicas, up=False)
+    surge = share(rolling.get("maxSurge", "25%"), replicas, up=True)
+    unavailable = share(rolling.get("maxUnavailable", "25%"), replicas, up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1
     return surge, min(unavailable, replicas)
-
-
-def scaled(value: int | str, of: int, *, up: bool) -> int:
-    """An int-or-percent of `of`: `25%` of 3 is 1 rounded up, 0 rounded down."""
-    if isinstance(value, int):
-        return value
-    percent = int(value.rstrip("%"))
-    return -(-percent * of // 100) if up else percent * of // 100
 
 
 def wanted(deployment: Obj) -> int:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controller.pods import condition, is_terminal, phase
+from controller.pods import is_terminal, phase
 from pocketkube.api.meta import quantity, times
+from pocketkube.api.meta.objects import condition
 
 Obj = dict[str, Any]
 

@@ -22,6 +22,7 @@ from controller.loops.statefulset.identity import (
 )
 from controller.pods import available_in, is_available, is_ready, is_terminal, phase
 from controller.revisions import Revisions, template_of
+from controller.shares import share
 
 Obj = dict[str, Any]
 
@@ -157,10 +158,7 @@ class _Draft:
 
     def _max_unavailable(self) -> int:
         rolling = (self.spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
-        value = rolling.get("maxUnavailable", 1)
-        if isinstance(value, str):
-            value = int(value.rstrip("%")) * replicas(self.set) // 100
-        return max(1, int(value))
+        return max(1, share(rolling.get("maxUnavailable", 1), replicas(self.set), up=False))
 
     # --- status
 
