@@ -20,7 +20,7 @@ from pocketkube.client.config import ConfigError
 GROUPS = {
     "Basic": ("create", "expose", "run", "set", "explain", "get", "edit", "delete"),
     "Deploy": ("rollout", "scale", "autoscale"),
-    "Cluster": ("cluster-info", "cordon", "uncordon", "drain", "taint"),
+    "Cluster": ("certificate", "cluster-info", "top", "cordon", "uncordon", "drain", "taint"),
     "Troubleshooting": ("describe", "logs", "attach", "exec", "port-forward", "cp", "auth", "events"),
     "Advanced": ("diff", "apply", "patch", "replace", "wait"),
     "Settings": ("label", "annotate"),

@@ -17,6 +17,7 @@ Obj = dict[str, Any]
 Printer = Callable[[Obj], str]
 
 GAP = 3
+NARROWEST = 6  # characters of a column, the gap included
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -119,13 +120,13 @@ def _split_columns(spec: str) -> list[str]:
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
-    """Columns of equal width, three spaces apart, the last one as it is."""
+    """Columns of equal width, three spaces apart and no narrower than upstream's, the last one as it is."""
     if not rows:
         return ""
     widths = [max(len(row[i]) if i < len(row) else 0 for row in rows) for i in range(max(map(len, rows)))]
     lines = []
     for row in rows:
-        cells = [cell.ljust(widths[i] + GAP) for i, cell in enumerate(row[:-1])]
+        cells = [cell.ljust(max(widths[i] + GAP, NARROWEST)) for i, cell in enumerate(row[:-1])]
         lines.append("".join(cells) + (row[-1] if row else ""))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

@@ -23,6 +23,7 @@ class Session:
         self.args = args
         self.out = out or sys.stdout
         self.err = err or sys.stderr
+        self._warned: set[str] = set()
 
     @cached_property
     def config(self) -> ClientConfig:
@@ -43,7 +44,14 @@ class Session:
 
     @cached_property
     def client(self) -> Client:
-        return Client(self.config, user_agent="kubectl")
+        made = Client(self.config, user_agent="kubectl")
+        made.on_warning = self._server_warns
+        return made
+
+    def _server_warns(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warn(f"Warning: {text}")
 
     @cached_property
     def discovery(self) -> Discovery:

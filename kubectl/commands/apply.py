@@ -88,6 +88,8 @@ async def _client_side(session: Session, args: argparse.Namespace, target: Targe
     result = await session.client.patch(
         target.resource, target.name, patch, namespace=target.namespace, type=kind, **params
     )
+    if args.dry_run == "server":  # nothing is stored: only the patch says that something would be
+        return result, "configured"
     same = result["metadata"].get("resourceVersion") == live["metadata"].get("resourceVersion")
     return result, "unchanged" if same else "configured"
 

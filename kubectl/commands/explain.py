@@ -1,4 +1,4 @@
-"""`kubectl explain pod.spec.containers`: documentation of fields, from the server's OpenAPI v3."""
+"""`kubectl explain pod.spec.containers`: documentation of fields, from the server's OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from kubectl.command import Command, Parser
 from kubectl.errors import CommandError
 from kubectl.session import Session
+from pocketkube.api.meta.errors import NotFound
 
 Obj = dict[str, Any]
 
@@ -24,18 +25,18 @@ async def run(session: Session, args: argparse.Namespace) -> int:
     found = await session.discovery.find(word)
     r = found.resource
     root = f"apis/{r.group}/{r.version}" if r.group else f"api/{r.version}"
-    document = await session.client.request("GET", f"/openapi/v3/{root}")
-    schemas = document.get("components", {}).get("schemas", {})
+    schemas = await _schemas(session, root)
     schema = _of_kind(schemas, r.group, r.version, kind=r.kind)
+    lines = [f"GROUP:      {r.group}"] if r.group else []
+    lines += [f"KIND:       {r.kind}", f"VERSION:    {r.version}", ""]
     name, required = "", False
     for field in fields:
         parent = _resolve(schemas, schema)
         schema = _resolve(schemas, parent.get("items", parent)).get("properties", {}).get(field) or {}
         if not schema:
+            session.say("\n".join(lines))
             raise CommandError(f'field "{field}" does not exist')
         name, required = field, field in (parent.get("required") or ())
-    lines = [f"GROUP:      {r.group}"] if r.group else []
-    lines += [f"KIND:       {r.kind}", f"VERSION:    {r.version}", ""]
     if name:
         lines += [f"FIELD: {name} <{_type(schemas, schema)}>{' -required-' if required else ''}", ""]
     shown = _resolve(schemas, schema)
@@ -45,6 +46,17 @@ async def run(session: Session, args: argparse.Namespace) -> int:
         lines += ["FIELDS:", *_fields(schemas, inner, depth=1, recursive=args.recursive, seen=())]
     session.say("\n".join(lines))
     return 0
+
+
+async def _schemas(session: Session, root: str) -> Obj:
+    """By name; of servers that have no OpenAPI v3 in the form before it."""
+    try:
+        document = await session.client.request("GET", f"/openapi/v3/{root}")
+    except NotFound:
+        older: Obj = (await session.client.request("GET", "/openapi/v2")).get("definitions") or {}
+        return older
+    found: Obj = document.get("components", {}).get("schemas", {})
+    return found
 
 
 def _of_kind(schemas: Obj, group: str, version: str, *, kind: str) -> Obj:

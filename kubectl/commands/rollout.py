@@ -156,6 +156,9 @@ async def _history(session: Session, args: argparse.Namespace) -> int:
             session.say(f"{target.label} with revision #{args.revision}")
             session.out.write(printers.to_yaml(_template(found[args.revision])))
             continue
+        if not found:
+            session.say(f"{target.label} \nNo rollout history found.")
+            continue
         rows = [["REVISION", "CHANGE-CAUSE"]]
         for number in sorted(found):
             rows.append([str(number), (found[number]["metadata"].get("annotations") or {}).get(CAUSE, "<none>")])

@@ -109,7 +109,7 @@ async def _env(session: Session, args: argparse.Namespace) -> int:
     if args.list:
         for target, obj in await objects(session, names, args):
             for container in _pod_spec(obj).get("containers") or ():
-                session.say(f"# {target.label}, container {container['name']}")
+                session.say(f"# {obj['kind']} {target.name}, container {container['name']}")
                 for entry in container.get("env") or ():
                     session.say(f"{entry['name']}={entry.get('value', '')}")
         return 0

@@ -13,6 +13,9 @@ from kubectl.resolve import Target, selectors, targets
 from kubectl.session import Session
 from kubectl.waiting import Obj, bounded, duration, states, until_gone
 from pocketkube.api.meta import objects as metas
+from pocketkube.api.meta.errors import NotFound
+
+NEVER_THERE = object()
 
 
 def arguments(parser: Parser) -> None:
@@ -36,15 +39,11 @@ async def run(session: Session, args: argparse.Namespace) -> int:
         if isinstance(result, BaseException):
             if not isinstance(result, CommandError):
                 raise result
-            session.warn(f"error: {result}")
+            session.warn(str(result) if str(result).startswith("Error from server") else f"error: {result}")
             failed = 1
-        else:
-            session.say(f"{target.label} {_word(args.wanted)}")
+        elif result is not NEVER_THERE:
+            session.say(f"{target.label} condition met")
     return failed
-
-
-def _word(wanted: str) -> str:
-    return "deleted" if wanted == "delete" else "created" if wanted == "create" else "condition met"
 
 
 async def _targets(session: Session, args: argparse.Namespace) -> list[Target]:
@@ -58,10 +57,10 @@ async def _targets(session: Session, args: argparse.Namespace) -> list[Target]:
     return out
 
 
-async def _met(session: Session, target: Target, wanted: str) -> None:
+async def _met(session: Session, target: Target, wanted: str) -> object:
+    """Return once it is so; NEVER_THERE of what was to be deleted and is not there from the start."""
     if wanted == "delete":
-        await until_gone(session, target)
-        return
+        return await _deleted(session, target)
     test = _test(wanted)
     first = True
     async for obj in states(session, target):
@@ -69,7 +68,17 @@ async def _met(session: Session, target: Target, wanted: str) -> None:
             raise CommandError(f'Error from server (NotFound): {target.resource.qualified} "{target.name}" not found')
         first = False
         if obj is not None and test(obj):
-            return
+            return None
+    return None
+
+
+async def _deleted(session: Session, target: Target) -> object:
+    try:
+        live = await session.client.get(target.resource, target.name, target.namespace)
+    except NotFound:
+        return NEVER_THERE
+    await until_gone(session, target, live["metadata"]["uid"])
+    return None
 
 
 def _test(wanted: str) -> Callable[[Obj], bool]:

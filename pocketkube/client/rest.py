@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote, urlencode
@@ -73,6 +74,7 @@ class Client:
         agent = user_agent if "/" in user_agent else full_user_agent(user_agent)
         self._base = [(b"Host", self._url.netloc), (b"User-Agent", agent.encode())]
         self._base += _impersonation(config)
+        self.on_warning: Callable[[str], None] | None = None  # told what the server says beside its answers
         self._common: dict[bytes, list[tuple[bytes, bytes]]] = {}  # a content type's headers, while they stay the same
         self._requests = transport or self._transport(connections)
         self._streams = transport or self._transport(1 << 20)
@@ -243,6 +245,9 @@ class Client:
             if wait is None or attempt == RETRIES:
                 break
             await asyncio.sleep(wait)
+        if self.on_warning is not None and "warning" in response.headers:
+            for text in _warnings(response.headers):
+                self.on_warning(text)
         return response
 
     @asynccontextmanager
@@ -364,6 +369,12 @@ def _retry_after(response: httpx.Response) -> float | None:
     return min(float(value), 30.0) if value.isdigit() else None
 
 
+def _warnings(headers: httpx.Headers) -> builtins.list[str]:
+    """The texts of `Warning: 299 - "text"` headers, several of which may share a line."""
+    found = re.findall(r'\b299 \S+ "((?:[^"\\]|\\.)*)"', ", ".join(headers.get_list("warning")))
+    return [re.sub(r"\\(.)", r"\1", text) for text in found]
+
+
 def _error(code: int, content: bytes, headers: httpx.Headers) -> errors.StatusError:
     """The typed error of an answer, be it a Status or (from a proxy in between) any other text."""
     try:
@@ -372,6 +383,8 @@ def _error(code: int, content: bytes, headers: httpx.Headers) -> errors.StatusEr
         status = None
     if not isinstance(status, dict) or status.get("kind") != "Status":
         text = content[:1024].decode(errors="replace").strip()
+        if code == 404:  # a path that the server has nothing for
+            text = "the server could not find the requested resource"
         status = {"message": text or f"the server answered {code}", "code": code}
     error = errors.from_status(status, code)
     if (after := headers.get("retry-after", "")).isdigit():

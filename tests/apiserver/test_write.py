@@ -73,6 +73,7 @@ REFUSED = [
     pytest.param("GET", "/apis/x.io/v1/gadgets", None, 404, "NotFound", "could not find", id="no group"),
     pytest.param("PUT", CONFIG_MAPS, config_map(), 405, "MethodNotAllowed", "does not allow this method", id="put of all"),
     pytest.param("POST", "/api/v1/pods", pod(), 405, "MethodNotAllowed", "does not allow this method", id="no namespace"),
+    pytest.param("PUT", "/api/v1/pods/p", pod(), 404, "NotFound", "could not find the requested resource", id="one of no namespace"),
     pytest.param("POST", f"{DEPLOYMENTS}?dryRun=Some", deployment(), 422, "Invalid", 'dryRun: Unsupported value', id="dry run"),
     pytest.param(
         "POST", f"{DEPLOYMENTS}?fieldValidation=Maybe", deployment(), 422, "Invalid", "fieldValidation: Unsupported value", id="validation"
