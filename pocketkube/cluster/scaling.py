@@ -16,7 +16,7 @@ import sys
 import time
 from dataclasses import replace
 
-from pocketkube.cluster import console, images, lifecycle, network, processes
+from pocketkube.cluster import console, images, lifecycle, network, planning, processes, readiness
 from pocketkube.cluster.api import Api
 from pocketkube.cluster.components import components, node_socket
 from pocketkube.cluster.errors import ClusterError
@@ -51,7 +51,7 @@ def plan(spec: ClusterSpec, *, nodes: int, api_servers: int, etcd_members: int) 
 
 
 def _hosts(spec: ClusterSpec, count: int) -> tuple[NodeSpec, ...]:
-    made = [lifecycle.host(spec.name, spec.slot, i) for i in range(len(spec.nodes), count)]
+    made = [planning.host(spec.name, spec.slot, i) for i in range(len(spec.nodes), count)]
     return (*spec.nodes[:count], *made)
 
 
@@ -73,7 +73,7 @@ def apply(layout: Layout, before: ClusterSpec, after: ClusterSpec) -> None:
         with console.step(f"Starting {', '.join(n.name for n in added)}"):
             for node in added:
                 lifecycle.prepare_engine(node_socket(layout, node), pause)
-        lifecycle.wait_ready(layout, replace(after, nodes=tuple(added)), since=since)
+        readiness.wait_ready(layout, replace(after, nodes=tuple(added)), since=since)
     _let_go(layout, after)
     for node in removed:
         _forget(layout, before, node)
@@ -81,8 +81,8 @@ def apply(layout: Layout, before: ClusterSpec, after: ClusterSpec) -> None:
 
 def _check_ports(before: ClusterSpec, after: ClusterSpec) -> None:
     """Only what is new must be free."""
-    held = lifecycle.wanted_ports(before)
-    for port, who in lifecycle.wanted_ports(after).items():
+    held = planning.wanted_ports(before)
+    for port, who in planning.wanted_ports(after).items():
         holder = "" if port in held else processes.port_holder(port)
         if holder:
             raise ClusterError(f"port {port}, which the {who} needs, is in use by {holder}: stop that first")
@@ -93,7 +93,7 @@ def _take_up(layout: Layout, after: ClusterSpec) -> None:
     _tell(layout, TAKE_UP)
     wanted = {c.id for c in components(layout, after)}
     taken_up = lambda: {row["id"] for row in _rows(layout) if not row.get("leaving")} == wanted  # noqa: E731
-    lifecycle.wait("the supervisor", layout, taken_up, seconds=STOP_SECONDS)
+    readiness.wait("the supervisor", layout, taken_up, seconds=STOP_SECONDS)
 
 
 def _tell(layout: Layout, number: signal.Signals) -> None:
@@ -113,11 +113,11 @@ def _servers_ready(layout: Layout, before: ClusterSpec, after: ClusterSpec) -> N
     servers = [f"https://127.0.0.1:{after.server_port(i)}" for i in range(after.api_servers)]
     with console.step(f"Waiting for {after.api_servers} API server(s) to be ready"):
         for server in servers:
-            lifecycle.wait(f"the API server at {server}", layout, Api.of(layout, after, server=server).ready)
+            readiness.wait(f"the API server at {server}", layout, Api.of(layout, after, server=server).ready)
         for row in _rows(layout):
             if row["name"] == "balancer" and row["pid"] and before.balanced:
                 os.kill(int(str(row["pid"])), signal.SIGHUP)
-        lifecycle.wait("the balancers", layout, lambda: _balancers_listen(layout, after))
+        readiness.wait("the balancers", layout, lambda: _balancers_listen(layout, after))
 
 
 def _balancers_listen(layout: Layout, spec: ClusterSpec) -> bool:
@@ -130,7 +130,7 @@ def _let_go(layout: Layout, spec: ClusterSpec) -> None:
         with console.step("Stopping what is not wanted any more"):
             _tell(layout, LET_GO)
             gone = lambda: not any(row.get("leaving") for row in _rows(layout))  # noqa: E731
-            lifecycle.wait("the processes to end", layout, gone, seconds=STOP_SECONDS)
+            readiness.wait("the processes to end", layout, gone, seconds=STOP_SECONDS)
 
 
 def _drain(layout: Layout, nodes: list[str]) -> None:

@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 
-from pocketkube.cluster import console, engine, joining, lifecycle, network, prepare
+from pocketkube.cluster import console, engine, joining, lifecycle, network, planning, prepare
 from pocketkube.cluster import spec as specs
 from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import Layout
@@ -67,7 +67,7 @@ def _join(args: argparse.Namespace, found: joining.Found, layout: Layout, name: 
     prepare.check_disk(layout.root)
     prepare.install(prepare.missing(own_engines=False, control_plane=False), yes=args.yes)
     spec = _plan(args, found, layout, name)
-    lifecycle.check_ports(spec)
+    planning.check_ports(spec)
     layout.make()
     node = spec.nodes[0]
     try:

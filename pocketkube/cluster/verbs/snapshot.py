@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from pocketkube.cluster import console, lifecycle, prepare, processes, snapshots
+from pocketkube.cluster import console, lifecycle, planning, prepare, processes, snapshots
 from pocketkube.cluster import spec as specs
 from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import Layout, all_clusters
@@ -56,7 +56,7 @@ def _restore(layout: Layout, args: argparse.Namespace) -> int:
         saved = replace(found, names=tuple(dict.fromkeys((*found.names, *saved.names))))
     elif saved.slot in {s.slot for _, s in all_clusters()}:
         raise ClusterError("another cluster on this machine has the saved one's addresses: take it down first")
-    lifecycle.check_ports(saved)
+    planning.check_ports(saved)
     with console.step("Restoring etcd and keys"):
         snapshots.restore(layout, saved, args.file)
     try:

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from pocketkube.cluster import console, joining, lifecycle, prepare, processes, scaling
+from pocketkube.cluster import console, joining, lifecycle, planning, prepare, processes, readiness, scaling
 from pocketkube.cluster import spec as specs
 from pocketkube.cluster.api import Api
 from pocketkube.cluster.errors import ClusterError
@@ -68,12 +68,12 @@ def _new(layout: Layout, args: argparse.Namespace) -> ClusterSpec:
     _check_numbers(nodes, servers, members)
     prepare.check_disk(layout.root)
     prepare.install(prepare.missing(own_engines=nodes > 1), yes=args.yes)
-    spec = lifecycle.plan(
+    spec = planning.plan(
         layout.name, nodes=nodes, api_servers=servers, etcd_members=members, address=args.advertise_address,
         flags=_flags(args.flag), names=tuple(filter(None, [args.server_name])),
         workloads=not args.no_workloads,
     )  # fmt: skip
-    lifecycle.check_ports(spec)
+    planning.check_ports(spec)
     return spec
 
 
@@ -112,7 +112,7 @@ def _again(layout: Layout, spec: ClusterSpec, args: argparse.Namespace) -> int:
                 f"Cluster {layout.name!r} is up already: {len(spec.nodes)} node(s) Ready at {spec.server}. Nothing to do."
             )
             return 0
-        lifecycle.wait_ready(layout, spec)
+        readiness.wait_ready(layout, spec)
         return 0
     needs = prepare.missing(own_engines=len(spec.nodes) > 1, control_plane=spec.control_plane)
     prepare.install(needs, yes=args.yes)

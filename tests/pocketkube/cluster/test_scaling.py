@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pocketkube.cluster import lifecycle, scaling
+from pocketkube.cluster import planning, scaling
 from pocketkube.cluster.components import components
 from pocketkube.cluster.errors import ClusterError
 from pocketkube.cluster.layout import Layout
@@ -18,7 +18,7 @@ BRIDGE = {"bridge": "pk1br", "bridge_cidr": "10.161.0.1/24"}
 
 
 def spec(*, nodes: int = 2, **more: Any) -> ClusterSpec:
-    hosts = tuple(lifecycle.host("t", 1, i) for i in range(nodes))
+    hosts = tuple(planning.host("t", 1, i) for i in range(nodes))
     return ClusterSpec(name="t", slot=1, address="10.161.0.1", nodes=hosts, **{**BRIDGE, **more})
 
 
