@@ -142,7 +142,8 @@ class Channel(asyncio.Protocol):
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
-        self._transport.write(b"".join(outgoing))
+        if not self._transport.is_closing():  # lost in this very turn: whoever asked is told by connection_lost
+            self._transport.write(b"".join(outgoing))
 
     def _head(self, method: Method) -> bytes:
         made = self._heads[method.path] = frames.header_block(

@@ -223,6 +223,37 @@ async def test_a_lost_connection_fails_all_calls(connect: Connect) -> None:
     ]
 
 
+class Wire(asyncio.Transport):
+    """A transport that, as uvloop's, takes nothing once it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self.closed:
+            raise RuntimeError("the handler is closed")
+        self.written.append(bytes(data))
+
+
+async def test_what_is_asked_in_the_turn_of_the_loss_fails_quietly() -> None:
+    wire, opened, trouble = Wire(), Channel("etcd", scheme="http"), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: trouble.append(context))
+    opened.connection_made(wire)
+    await asyncio.sleep(0)
+    asked = opened.ask(TXN, b"a", seconds=5)
+    wire.closed = True
+    opened.connection_lost(None)
+    with pytest.raises(Failure) as failure:
+        await asked
+    await asyncio.sleep(0)
+    assert (failure.value.code, len(wire.written), trouble) == (UNAVAILABLE, 1, [])
+
+
 async def test_a_deadline(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "TICK_SECONDS", 0.01)
 
