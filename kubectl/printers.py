@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -27,8 +28,24 @@ class _Dumper(yaml.CSafeDumper):
         return True
 
 
+TEXT = "tag:yaml.org,2002:str"
+PLAIN = frozenset((TEXT, "tag:yaml.org,2002:yaml"))  # the latter of *, & and !, which get single quotes
+OTHER_TYPES = re.compile(r"[yYnN]|[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+")  # to Go, and text to our resolver
+
+
+def _type(dumper: yaml.CSafeDumper, value: str) -> Any:
+    """What our resolver would read it as, were it not quoted."""
+    return dumper.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
+
+
 def _text(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value.rstrip("\n") else None)
+    """Double quotes around what would be read as another type, a block for lines, else as plain as it may be."""
+    style = None
+    if "\n" in value:
+        style = "|"
+    elif _type(dumper, value) not in PLAIN or OTHER_TYPES.fullmatch(value):
+        style = '"'
+    return dumper.represent_scalar(TEXT, value, style=style)
 
 
 _Dumper.add_representer(str, _text)

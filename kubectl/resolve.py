@@ -35,6 +35,11 @@ class Target:
         kind = self.found.singular
         return f"{kind}.{r.group}/{self.name}" if r.group else f"{kind}/{self.name}"
 
+    def deleted(self, word: str = "deleted") -> str:
+        """`pod "web" deleted from default namespace`."""
+        scope = f" from {self.namespace} namespace" if self.namespace else ""
+        return f'{self.label.rpartition("/")[0]} "{self.name}" {word}{scope}'
+
 
 def scope(session: Session, found: Found, *, everywhere: bool = False) -> str:
     return "" if everywhere or not found.resource.namespaced else session.namespace

@@ -49,10 +49,8 @@ async def run(session: Session, args: argparse.Namespace) -> int:
         if args.output == "name":
             session.say(target.label)
         else:
-            kind = target.label.rpartition("/")[0]
             forced = "force deleted" if args.force and args.grace_period == 0 else "deleted"
-            scope = f" from {target.namespace} namespace" if target.namespace else ""
-            session.say(f'{kind} "{target.name}" {forced}{scope}{suffix(args)}')
+            session.say(f"{target.deleted(forced)}{suffix(args)}")
         if uid:
             deleted.append((target, uid))
     if args.wait == "true" and args.dry_run == "none" and not (args.force and args.grace_period == 0):

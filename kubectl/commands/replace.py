@@ -26,6 +26,8 @@ async def run(session: Session, args: argparse.Namespace) -> int:
         if args.force:
             try:
                 await session.client.delete(target.resource, target.name, target.namespace, grace=0)
+                if not args.output:
+                    session.say(target.deleted())
                 await until_gone(session, target)
             except NotFound:
                 pass  # nothing to replace: it is created

@@ -1,4 +1,4 @@
-"""`kubectl set image|env|resources|serviceaccount`: change pod templates."""
+"""`kubectl set image|env|resources|selector|serviceaccount`: change pod templates and services."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kubectl.errors import CommandError
 from kubectl.metadata import split
 from kubectl.resolve import objects
 from kubectl.session import Session
+from pocketkube.client.resources import SERVICES
 
 Obj = dict[str, Any]
 
@@ -164,6 +165,23 @@ async def _service_account(session: Session, args: argparse.Namespace) -> int:
     return await _change(session, args, names, lambda spec: {"serviceAccountName": account}, "serviceaccount")
 
 
+async def _selector(session: Session, args: argparse.Namespace) -> int:
+    *names, text = args.words
+    wanted = dict(part.partition("=")[::2] for part in text.split(","))
+    for target, obj in await objects(session, names, args):
+        if target.resource != SERVICES:
+            raise CommandError(f"setting a selector is only supported for Services, not for a {obj['kind']}")
+        if args.dry_run != "client":
+            params = {"fieldManager": args.field_manager, **({"dryRun": "All"} if args.dry_run == "server" else {})}
+            old = dict.fromkeys((obj["spec"].get("selector") or {}).keys() - wanted.keys())
+            await session.client.patch(
+                target.resource, target.name, {"spec": {"selector": {**old, **wanted}}},
+                namespace=target.namespace, type="merge", **params,
+            )  # fmt: skip
+        session.say(f"{target.label} selector updated{suffix(args)}")
+    return 0
+
+
 COMMAND = Command(
     help="Set specific features on objects",
     subcommands={
@@ -172,6 +190,7 @@ COMMAND = Command(
         "resources": Command(
             help="update resource requests and limits", run=_resources, arguments=_resources_arguments
         ),
+        "selector": Command(help="set the selector of a service", run=_selector, arguments=_shared),
         "serviceaccount": Command(
             help="update the service account", run=_service_account, arguments=_shared, aliases=("sa",)
         ),

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from kubectl.generators import access, bounds, data, workloads
+from kubectl.generators import access, bounds, data, network, workloads
 from kubectl.generators.generator import Generator
 
-ALL: dict[str, Generator] = {**bounds.GENERATORS, **data.GENERATORS, **workloads.GENERATORS, **access.GENERATORS}
+ALL: dict[str, Generator] = {
+    **bounds.GENERATORS,
+    **data.GENERATORS,
+    **workloads.GENERATORS,
+    **network.GENERATORS,
+    **access.GENERATORS,
+}

@@ -23,6 +23,17 @@ def _budget(args: argparse.Namespace) -> Obj:
     return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta(args.name), "spec": spec}
 
 
+def _priority(args: argparse.Namespace) -> Obj:
+    about: Obj = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": meta(args.name)}
+    return {
+        **about,
+        "value": args.value,
+        "globalDefault": args.global_default,
+        "description": args.description,
+        "preemptionPolicy": args.preemption_policy,
+    }
+
+
 GENERATORS: dict[str, Generator] = {
     "namespace": Generator(help="a namespace", arguments=named(), make=pure(bare("v1", "Namespace")), aliases=("ns",)),
     "quota": Generator(help="a resource quota", arguments=named(("--hard", TEXT)), make=pure(_quota)),
@@ -30,5 +41,13 @@ GENERATORS: dict[str, Generator] = {
         help="a pod disruption budget",
         arguments=named(("--selector", REQUIRED), ("--min-available", TEXT), ("--max-unavailable", TEXT)),
         make=pure(_budget), aliases=("pdb",),
+    ),
+    "priorityclass": Generator(
+        help="a priority class",
+        arguments=named(
+            ("--value", {"type": int, "default": 0}), ("--description", TEXT), ("--global-default", {"action": "store_true"}),
+            ("--preemption-policy", {"default": "PreemptLowerPriority"}),
+        ),
+        make=pure(_priority), aliases=("pc",),
     ),
 }  # fmt: skip

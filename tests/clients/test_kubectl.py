@@ -21,6 +21,8 @@ from tests.clients.test_kopf import until
 pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 
 Obj = dict[str, Any]
+# ages, blanks behind the last column, and what no two objects share
+VARYING = r"\b\d+s\b| +$|resourceVersion: .*|uid: .*|creationTimestamp: .*"
 MAPS = "/api/v1/namespaces/{namespace}/configmaps"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -35,6 +37,26 @@ MADE = [
     (MAPS, config_map("kept", k="v")),
     (MAPS, config_map("other", k="v")),
     (MAPS, applied(config_map("applied", k="v"))),
+    (
+        MAPS,
+        config_map(
+            "numbers",
+            a="1",
+            b="yes",
+            c="plain",
+            d="two\nlines\n",
+            e="",
+            f="*",
+            g="1e3",
+            h="y",
+            i="a: b",
+            j="2026-01-01",
+        ),
+    ),
+    (
+        "/api/v1/namespaces/{namespace}/services",
+        {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}},
+    ),
     ("/apis/apps/v1/namespaces/{namespace}/deployments", deployment("web")),
 ]
 WRONG = {**config_map("wrong"), "nonsense": 1}
@@ -80,8 +102,7 @@ class Both:
                 capture_output=True, text=True, timeout=60, check=False,
             )  # fmt: skip
             out, err = (
-                re.sub(r"\b\d+s\b| +$", "", text.replace(namespace, "NS"), flags=re.M)
-                for text in (done.stdout, done.stderr)
+                re.sub(VARYING, "", text.replace(namespace, "NS"), flags=re.M) for text in (done.stdout, done.stderr)
             )
             answers.append((done.returncode, out, err))
         return answers
@@ -122,6 +143,11 @@ COMMANDS = [
     "delete configmap kept --dry-run=server",
     "auth can-i delete pods --as=system:serviceaccount:NS:default",
     "certificate approve nothing",
+    "get configmap numbers -o yaml",
+    "replace --force -f CHANGED",
+    "create priorityclass high --value=10 --description=more --dry-run=client -o jsonpath={.value}{.description}",
+    "create ingress web --rule=foo.com",
+    "set selector service/web app=other,tier=front",
     "explain configmap.nothing",
 ]  # fmt: skip
 
@@ -148,9 +174,24 @@ def test_certificates_are_approved_and_denied(both: Both, requested: str) -> Non
     assert ours[1].startswith("Approved KubectlApprove")
 
 
-def test_an_autoscaler_holds_the_same(both: Both) -> None:
-    both.each("autoscale", "deployment", "web", "--min=1", "--max=3", "--cpu=500m", "--memory=70%", "--name=h")
-    upstream, ours = both.each("get", "hpa", "h", "-o", "jsonpath={.spec}")
+@pytest.mark.parametrize(
+    ("words", "made"),
+    [
+        pytest.param(
+            "autoscale deployment web --min=1 --max=3 --cpu=500m --memory=70% --name=h", "hpa/h", id="autoscaler"
+        ),
+        pytest.param(
+            "create ingress i --rule=foo.com/bar=web:80 --rule=foo.com/all*=web:http,tls=secret --class=c "
+            "--default-backend=web:80 --annotation=a=b",
+            "ingress/i",
+            id="ingress",
+        ),
+    ],
+)
+def test_both_make_the_same(both: Both, words: str, made: str) -> None:
+    said = both.each(*words.split())
+    assert said[0] == said[1]
+    upstream, ours = both.each("get", made, "-o", "jsonpath={.spec}")
     assert orjson.loads(ours[1]) == orjson.loads(upstream[1])
 
 

@@ -28,7 +28,7 @@ POD = {
         ),
         pytest.param(
             "yaml",
-            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  n: null\n  x: |\n    1\n    2\n",
+            'apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  "n": null\n  x: |\n    1\n    2\n',
             id="yaml, block text",
         ),
     ],
