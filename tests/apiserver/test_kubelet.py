@@ -26,7 +26,8 @@ class Peer:
 
     def __init__(self) -> None:
         self.answer = b""
-        self.later = b""  # follows once the answer has been read
+        self.later = b""  # follows once `goes_on` is set
+        self.goes_on = asyncio.Event()
         self.heads: list[str] = []
         self.port = 0
 
@@ -35,7 +36,7 @@ class Peer:
         self.heads.append(head)
         writer.write(self.answer)
         if self.later:
-            await asyncio.sleep(0.05)
+            await self.goes_on.wait()
             writer.write(self.later)
         if b" 101 " in self.answer:
             while data := await reader.read(1000):
@@ -97,15 +98,24 @@ async def kubelet(client: Client, pki: Pki) -> AsyncIterator[Peer]:
 
 
 async def talk(
-    port: int, path: str, *headers: str, method: str = "GET", send: bytes = b"", until: bytes = b""
+    port: int,
+    path: str,
+    *headers: str,
+    method: str = "GET",
+    send: bytes = b"",
+    until: bytes = b"",
+    goes_on: asyncio.Event | None = None,
 ) -> bytes:
-    """A raw request's answer: up to `until`, or to the end of the connection."""
+    """A raw request's answer: up to `until`, or to the end of the connection; with `goes_on`, set at `until`, all of it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     lines = [f"{method} {path} HTTP/1.1", "Host: x", "Authorization: Bearer admin-token", *headers, "", ""]
     writer.write("\r\n".join(lines).encode() + send)
     try:
         async with asyncio.timeout(WAIT_SECONDS):
-            return await reader.readuntil(until) if until else await reader.read()
+            answer = await reader.readuntil(until) if until else b""
+            if goes_on is not None:
+                goes_on.set()
+            return answer if until and goes_on is None else answer + await reader.read()
     finally:
         writer.close()
 
@@ -229,7 +239,10 @@ async def test_logs_over_a_websocket(client: Client, kubelet: Peer, protocols: t
     kubelet.answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
     kubelet.later = b"6\r\n world\r\n0\r\n\r\n"
     async with listening(client) as port:
-        answer = await talk(port, f"{PODS}/p/log?follow=true", *websocket(*protocols))
+        first = frames[: 2 + frames[1]]
+        answer = await talk(
+            port, f"{PODS}/p/log?follow=true", *websocket(*protocols), until=first, goes_on=kubelet.goes_on
+        )
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 ") and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo" in head
     assert (b"Sec-WebSocket-Protocol" in head) is bool(protocols)
