@@ -29,22 +29,24 @@ async def run(session: Session, args: argparse.Namespace) -> int:
     schema = _of_kind(schemas, r.group, r.version, kind=r.kind)
     lines = [f"GROUP:      {r.group}"] if r.group else []
     lines += [f"KIND:       {r.kind}", f"VERSION:    {r.version}", ""]
-    name, required = "", False
+    name = ""
     for field in fields:
         parent = _resolve(schemas, schema)
         schema = _resolve(schemas, parent.get("items", parent)).get("properties", {}).get(field) or {}
         if not schema:
             session.say("\n".join(lines))
             raise CommandError(f'field "{field}" does not exist')
-        name, required = field, field in (parent.get("required") or ())
+        name = field
     if name:
-        lines += [f"FIELD: {name} <{_type(schemas, schema)}>{' -required-' if required else ''}", ""]
-    shown = _resolve(schemas, schema)
-    lines += ["DESCRIPTION:", *_wrapped(schema.get("description") or shown.get("description") or "<empty>", 4), ""]
+        lines += [f"FIELD: {name} <{_type(schemas, schema)}>", "", ""]
     inner = _resolve(schemas, _inner(schemas, schema))
+    # of the field, of what it holds, of the type of that: each once
+    told = [s.get("description") or "" for s in (schema, _resolve(schemas, schema), inner)]
+    texts = list(dict.fromkeys(filter(None, told))) or ["<empty>"]
+    lines += ["DESCRIPTION:", *(line for text in texts for line in _wrapped(text, 4)), ""]
     if inner.get("properties"):
         lines += ["FIELDS:", *_fields(schemas, inner, depth=1, recursive=args.recursive, seen=())]
-    session.say("\n".join(lines))
+    session.say("\n".join([*lines, ""]))
     return 0
 
 
@@ -92,7 +94,7 @@ def _type(schemas: Obj, schema: Obj) -> str:
     if isinstance(found.get("additionalProperties"), dict):
         return f"map[string]{_type(schemas, found['additionalProperties'])}"
     reference = schema.get("$ref") or next((s["$ref"] for s in schema.get("allOf") or () if "$ref" in s), "")
-    if reference and found.get("properties"):
+    if reference and found.get("type", "object") == "object":
         return str(reference.rpartition(".")[2])
     return "Object" if found.get("type", "object") == "object" else str(found.get("type"))
 
@@ -118,7 +120,12 @@ def _wrapped(text: str, indent: int) -> list[str]:
     return [
         line
         for part in text.splitlines()
-        for line in (textwrap.wrap(part, 78, initial_indent=pad, subsequent_indent=pad) or [""])
+        for line in (
+            textwrap.wrap(
+                part, 80, initial_indent=pad, subsequent_indent=pad, break_on_hyphens=False, break_long_words=False
+            )
+            or [""]
+        )
     ]
 
 

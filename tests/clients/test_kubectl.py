@@ -149,6 +149,9 @@ COMMANDS = [
     "create ingress web --rule=foo.com",
     "set selector service/web app=other,tier=front",
     "explain configmap.nothing",
+    "explain pod.spec.containers",
+    "explain deployment.spec.strategy",
+    "explain pod.spec.restartPolicy",
 ]  # fmt: skip
 
 

@@ -165,3 +165,31 @@ class Pieces(httpx.AsyncByteStream):
 async def test_lines(pieces: list[bytes], expected: list[bytes]) -> None:
     response = httpx.Response(200, stream=Pieces(pieces))
     assert [line async for line in lines(response)] == expected
+
+
+def answering(code: int, body: Any, *warnings: str) -> Client:
+    """A client of a server that answers everything alike."""
+    headers = [("warning", text) for text in warnings]
+    transport = httpx.MockTransport(
+        lambda request: httpx.Response(
+            code, headers=headers, **({"text": body} if isinstance(body, str) else {"json": body})
+        )
+    )
+    return Client(ClientConfig(server="http://server"), transport=transport)
+
+
+async def test_a_page_that_is_not_there_reads_as_upstreams_words() -> None:
+    client = answering(404, '{"paths": ["/api"]}')
+    with pytest.raises(errors.NotFound) as caught:
+        await client.request("GET", "/openapi/v3")
+    assert caught.value.message == "the server could not find the requested resource"
+    await client.aclose()
+
+
+async def test_what_the_server_warns_of_is_told() -> None:
+    client = answering(200, {}, '299 - "one", 299 server "say \\"two\\""', '299 - "three, 4"')
+    told: list[str] = []
+    client.on_warning = told.append
+    await client.request("GET", "/api")
+    assert told == ["one", 'say "two"', "three, 4"]
+    await client.aclose()
