@@ -12,6 +12,7 @@ from kubectl.resolve import Target
 from kubectl.session import Session
 from pocketkube.api.meta.errors import Gone, NotFound
 from pocketkube.base import durations
+from pocketkube.client.rest import typed
 
 Obj = dict[str, Any]
 
@@ -32,7 +33,7 @@ async def states(session: Session, target: Target) -> AsyncIterator[Obj | None]:
     params = {"fieldSelector": f"metadata.name={target.name}"}
     while True:
         listed = await client.list(r, target.namespace, **params)
-        found = listed.get("items") or []
+        found = typed(r, listed.get("items") or [])
         yield found[0] if found else None
         try:
             async for kind, obj in client.watch(

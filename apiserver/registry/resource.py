@@ -43,6 +43,8 @@ class Resource:
             self.list_kind.encode(),
             self.api_version.encode(),
         )
+        # How objects begin that say in a list what the list says already; those of custom kinds say it all the same.
+        self.item_head = b'{"kind":"%b","apiVersion":"%b",' % (kind.kind.encode(), kind.api_version.encode())
 
     def key(self, namespace: str, name: str) -> str:
         """The store's key of an object."""

@@ -9,6 +9,7 @@ from kubectl import printers
 from kubectl.command import Command, Parser, add_output
 from kubectl.session import Session
 from pocketkube.client.resources import EVENTS
+from pocketkube.client.rest import typed
 
 Obj = dict[str, Any]
 
@@ -58,7 +59,9 @@ async def run(session: Session, args: argparse.Namespace) -> int:
     params = {"fieldSelector": await _fields(session, args)}
     types = {t for t in args.types.split(",") if t}
     listed = await session.client.list(EVENTS, namespace, **params)
-    found = [e for e in sorted(listed.get("items") or (), key=_time) if not types or e.get("type") in types]
+    found = [
+        e for e in sorted(typed(EVENTS, listed.get("items") or []), key=_time) if not types or e.get("type") in types
+    ]
     if args.output:
         session.out.write(
             printers.printer(args.output)({"apiVersion": "v1", "kind": "List", "items": found, "metadata": {}})
