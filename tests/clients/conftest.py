@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -22,6 +23,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
             # what their authors have not mended yet is not for our tests to refuse
             item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What a client leaves open is told of within its own test, which forgives it, and not within the next."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
