@@ -19,10 +19,9 @@ Made by `python3 -m bench.report` out of a run of `bench/run` ([how to run it](.
 TLS, RBAC, bearer token; 32 connections, pods of 2.3 kB, on a machine with 2 cores that the server, etcd and the load share.
 
 The peer is kube-apiserver of Kubernetes v1.20.2, the release that could be built and run there, over etcd 3.4.23 with TLS, RBAC and token
-authentication. **Its figures are those of v1.20.2, not of today's release**, and of a quiet machine; ours are of one with a load of about
-10 on its 2 cores, which makes a request dearer: asked there right after ours, the peer took 945 µs a create, 305 a get, 82,500 a list,
-2,060 a patch, 1,860 a status and 1,310 a delete. Compare CPU a request. The aim is half of the peer's in each row; a share above 50% below
-is a row that is not there yet. The starts were measured on a quiet machine.
+authentication. **Its figures are those of v1.20.2, not of today's release.** Both were measured on a quiet machine, though not in one run;
+the starts in an earlier one. Compare CPU a request. The aim is half of the peer's in each row; a share above 50% below is a row that is not
+there yet.
 """
 
 
