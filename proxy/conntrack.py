@@ -1,43 +1,82 @@
-"""The kernel's memory of UDP flows. UDP has no end of a connection, so a flow keeps its endpoint as long as packets come:
-it must be forgotten when its endpoint has gone, or when it was refused until now. Flows to endpoints that stay are kept.
+"""The kernel's memory of flows, which outlives their endpoints. What a service's change makes stale is computed here, purely;
+`flows.py` makes the kernel forget it.
+
+UDP has no end of a connection, so a flow keeps its endpoint as long as packets come. A TCP flow that got no answer keeps it for two
+minutes: every SYN from the same port, repeated or new, goes where nobody is. Flows to endpoints that stay are kept, and so are TCP
+connections that were answered: an endpoint that is ending may still finish them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-# A way into a service as options of conntrack: an address of the service, or a node port.
-Way = tuple[str, str]
-Ways = Mapping[Way, frozenset[str]]  # way -> addresses of its endpoints
+from proxy import flows
+from proxy.flows import Flow, Target
 
+log = logging.getLogger(__name__)
 
-def to_address(ip: str) -> Way:
-    return "--orig-dst", ip
-
-
-def to_node_port(port: int) -> Way:
-    return "--orig-port-dst", str(port)
+ANYWHERE = b""
 
 
-def stale(old: Ways, new: Ways) -> Iterator[tuple[str, ...]]:
-    """The filters of flows to forget, between two states of one service."""
-    for way in old.keys() | new.keys():
-        before, after = old.get(way, frozenset()), new.get(way, frozenset())
-        if after and not before:
-            yield way  # whatever was sent there so far went nowhere
-        else:
-            for ip in sorted(before - after):
-                yield (*way, "--dst-nat", ip)
+class Way(NamedTuple):
+    """A way into a service, as packets show it."""
+
+    protocol: int
+    address: bytes  # of the service, packed; ANYWHERE for a node port
+    port: int
 
 
-async def forget(filters: Iterable[tuple[str, ...]]) -> None:
-    """Without the program they end by themselves, 30 s after their last packet."""
-    program = shutil.which("conntrack")
-    for words in filters if program else ():
-        process = await asyncio.create_subprocess_exec(
-            str(program), "-D", "-p", "udp", *words,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        await process.wait()
+Ways = Mapping[Way, frozenset[Target]]  # way -> its endpoints
+Stale = Mapping[Way, frozenset[Target] | None]  # way -> endpoints whose flows must go; None: all flows
+
+PROTOCOLS = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP}  # those whose flows are ever forgotten
+
+
+def way(protocol: str, address: str, port: int) -> Way:
+    """`address` "" is a node port."""
+    return Way(PROTOCOLS[protocol], ipaddress.ip_address(address).packed if address else ANYWHERE, port)
+
+
+def target(address: str, port: int) -> Target:
+    return ipaddress.ip_address(address).packed, port
+
+
+def stale(states: Iterable[tuple[Ways, Ways]]) -> dict[Way, frozenset[Target] | None]:
+    """What must be forgotten between the old and the new state of each service."""
+    found: dict[Way, frozenset[Target] | None] = {}
+    for old, new in states:
+        for each in old.keys() | new.keys():
+            before, after = old.get(each, frozenset()), new.get(each, frozenset())
+            if after and not before and each.protocol == socket.IPPROTO_UDP:
+                found[each] = None  # whatever was sent there so far went nowhere
+            elif before - after:
+                found[each] = before - after
+    return found
+
+
+def is_stale(flow: Flow, gone: Stale) -> bool:
+    if flow.protocol == socket.IPPROTO_TCP and not flow.opening:
+        return False
+    for address in (flow.address, ANYWHERE):
+        targets = gone.get(Way(flow.protocol, address, flow.port), frozenset())
+        if targets is None or flow.target in targets:
+            return True
+    return False
+
+
+async def forget(gone: Stale) -> None:
+    """One pass over the kernel's table for all that is stale."""
+    if not gone:
+        return
+    try:
+        count = await asyncio.to_thread(flows.forget, {w.protocol for w in gone}, lambda flow: is_stale(flow, gone))
+    except OSError as error:
+        log.warning("flows to endpoints that went cannot be forgotten: %s", error)
+        return
+    if count:
+        log.info("forgot %d flows to endpoints that went", count)

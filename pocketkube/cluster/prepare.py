@@ -56,7 +56,6 @@ NEEDS = (
     Need("nftables", "service traffic", _program("nft")),
     Need("iproute2", "pod network", _program("ip")),
     Need("busybox-static", "the shell inside the images built here", _static_busybox),
-    Need("conntrack", "forgets stale UDP flows", _program("conntrack")),
 )
 BACKUP = Need("etcd-client", "saves and restores the store", _program("etcdctl"))
 ENGINE = Need("docker.io", "runs the pods", _program("dockerd"))

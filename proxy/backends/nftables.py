@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 from proxy import conntrack
 from proxy.backends import Backend, BackendError, Host, Table
+from proxy.flows import Target
 from proxy.model import Endpoint, ServicePort
 
 log = logging.getLogger(__name__)
@@ -40,9 +41,7 @@ class Rules:
     refused: dict[str, str] = field(default_factory=dict)
     refused_nodeports: dict[str, str] = field(default_factory=dict)
     hairpin: frozenset[str] = frozenset()
-    udp: dict[conntrack.Way, frozenset[str]] = field(
-        default_factory=dict
-    )  # what the kernel must forget when it changes
+    ways: dict[conntrack.Way, frozenset[Target]] = field(default_factory=dict)  # where the kernel may remember flows to
 
     @classmethod
     def of(cls, ports: Iterable[ServicePort], host: Host) -> Rules:
@@ -71,20 +70,20 @@ def _add_port(rules: Rules, port: ServicePort, host: Host) -> None:
             rules.nodeports[key] = f"goto {external}"
         else:
             rules.refused_nodeports[key] = "goto reject-it"
-    if protocol == "udp":
-        _add_udp(rules, port)
+    if port.protocol in conntrack.PROTOCOLS:
+        _add_flows(rules, port)
     every = {*port.endpoints, *port.external_endpoints}
     rules.hairpin |= {f"{e.ip} . {e.ip}" for e in every}
 
 
-def _add_udp(rules: Rules, port: ServicePort) -> None:
-    internal, external = (frozenset(e.ip for e in found) for found in (port.endpoints, port.external_endpoints))
-    ways = {conntrack.to_address(ip): internal for ip in port.cluster_ips}
-    ways |= {conntrack.to_address(ip): external for ip in port.external_ips}
+def _add_flows(rules: Rules, port: ServicePort) -> None:
+    internal, external = (
+        frozenset(conntrack.target(e.ip, e.port) for e in found) for found in (port.endpoints, port.external_endpoints)
+    )
+    rules.ways |= {conntrack.way(port.protocol, ip, port.port): internal for ip in port.cluster_ips}
+    rules.ways |= {conntrack.way(port.protocol, ip, port.port): external for ip in port.external_ips}
     if port.node_port:
-        ways[conntrack.to_node_port(port.node_port)] = external
-    for way, endpoints in ways.items():  # several ports may share an address
-        rules.udp[way] = rules.udp.get(way, frozenset()) | endpoints
+        rules.ways[conntrack.way(port.protocol, "", port.node_port)] = external
 
 
 def _add_address(rules: Rules, key: str, chain: str, endpoints: Sequence[Endpoint]) -> None:
@@ -261,8 +260,8 @@ class Nftables:
         self._applied = {k: r for k, r in {**old, **wanted}.items() if r.chains or r.refused or r.refused_nodeports}
         self._hairpins = hairpins
         if not fresh:
-            states = ((old.get(key, Rules()).udp, new.udp) for key, new in wanted.items())
-            await conntrack.forget(dict.fromkeys(words for state in states for words in conntrack.stale(*state)))
+            states = ((old.get(key, Rules()).ways, new.ways) for key, new in wanted.items())
+            await conntrack.forget(conntrack.stale(states))
 
     def _count_hairpins(self, old: dict[str, Rules], wanted: dict[str, Rules]) -> dict[str, int]:
         """A pod behind several services has one element: counted, so that it goes with the last."""

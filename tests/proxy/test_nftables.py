@@ -50,6 +50,7 @@ def test_losing_the_last_endpoint_refuses_and_drops_the_chain_last() -> None:
 
 SCRIPT = """
 import asyncio, socket, subprocess
+from proxy import flows
 from proxy.backends import Host
 from proxy.backends.nftables import Nftables
 from proxy.model import Endpoint, ServicePort
@@ -195,4 +196,55 @@ def test_a_udp_flow_leaves_only_an_endpoint_that_went(address: str, number: int)
         await backend.apply({{"kube/dns": [dns(B)]}}, everything=False)
         assert {{await say() for _ in range(3)}} == {{b"b"}}
         client.close()
+    """)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("address", "number"),
+    [pytest.param("10.96.0.7", 80, id="address"), pytest.param("192.168.7.7", 30080, id="node port")],
+)
+def test_an_unanswered_connection_leaves_an_endpoint_that_went_and_an_open_one_stays(address: str, number: int) -> None:
+    """The client comes from the same port again, as it does when it has few; the endpoint that went answers nothing."""
+    in_namespace(f"""
+        async def hold(reader, writer):
+            while data := await reader.read(100):
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+
+        holders = [await asyncio.start_server(hold, at, 8081) for at in ("10.244.0.5", "10.244.0.6")]
+        held = ServicePort(name="shop/held:", protocol="TCP", port=81, cluster_ips=("10.96.0.7",),
+                           endpoints=(Endpoint("10.244.0.5", 8081),))
+        await backend.apply({{"shop/web": [port(A)], "shop/held": [held]}}, everything=True)
+        reader, writer = await asyncio.open_connection("10.96.0.7", 81)
+        subprocess.run(["iptables", "-A", "INPUT", "-d", "10.244.0.5", "-p", "tcp", "--dport", "8080",
+                        "-j", "DROP"], check=True)  # the endpoint dies without a word
+
+        def begin(source):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind(("192.168.7.7", source))
+            client.setblocking(False)
+            client.connect_ex(("{address}", {number}))
+            return client
+
+        waiting = [begin(12000 + i) for i in range(40)]
+        for i in range(1200):  # clients that gave up
+            begin(20000 + i).close()
+        unanswered = []
+        flows.forget([socket.IPPROTO_TCP], lambda flow: unanswered.append(flow) if flow.opening else None)
+        assert len(unanswered) == 1240
+        # all go at once, two services change, and each client that waits is answered by its next SYN
+        await backend.apply({{"shop/web": [port(B)], "shop/held": []}}, everything=False)
+        loop = asyncio.get_running_loop()
+        again = begin(20000)
+        assert await asyncio.wait_for(loop.sock_recv(again, 10), 3) == b"b"
+        for client in waiting:
+            assert await asyncio.wait_for(loop.sock_recv(client, 10), 10) == b"b"
+        writer.write(b"still here")
+        assert await asyncio.wait_for(reader.readexactly(10), 3) == b"still here"
+        writer.close()
+        for client in (*waiting, again): client.close()
+        for server in holders: server.close()
     """)
