@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from apiserver.storage.etcd.calls import (
+from apiserver.storage.interface import Compacted, FutureRevision, StoreUnavailable, ValueTooLarge
+from pocketkube.base import tls as tls_contexts
+from pocketkube.base.backoff import Backoff
+from pocketkube.base.grpc.calls import (
     CANCELLED,
     DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED,
     UNAVAILABLE,
     UNKNOWN,
     Failure,
+    Method,
     Stream,
 )
-from apiserver.storage.etcd.channel import Channel
-from apiserver.storage.etcd.messages import Method
-from apiserver.storage.interface import Compacted, FutureRevision, StoreUnavailable, ValueTooLarge
-from pocketkube.base import tls as tls_contexts
-from pocketkube.base.backoff import Backoff
+from pocketkube.base.grpc.channel import Channel
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from pocketkube.base.grpc.calls import Method
+from pocketkube.base.protobuf import varint
 
 if TYPE_CHECKING:
     import etcd3.etcdrpc.rpc_pb2 as rpc
@@ -22,7 +25,6 @@ __all__ = [
     "RANGE",
     "TXN",
     "WATCH",
-    "Method",
     "creating",
     "delete",
     "expecting",
@@ -45,14 +47,6 @@ if not TYPE_CHECKING:
     rpc = _generated()
 
 
-class Method(NamedTuple):
-    """A remote procedure; `headers` go with each call."""
-
-    path: str
-    response: Any  # the class of its answers
-    headers: tuple[tuple[str, str], ...] = ()
-
-
 RANGE = Method("/etcdserverpb.KV/Range", rpc.RangeResponse)
 TXN = Method("/etcdserverpb.KV/Txn", rpc.TxnResponse)
 PUT = Method("/etcdserverpb.KV/Put", rpc.PutResponse)
@@ -63,21 +57,6 @@ WATCH = Method("/etcdserverpb.Watch/Watch", rpc.WatchResponse, (("hasleader", "t
 
 
 # A transaction that is sent thousands of times a second, in a third of the time that the generated classes take.
-# A field is its number << 3 | wire type (0 varint, 2 sized bytes), then its value.
-
-_SMALL = tuple(bytes([number]) for number in range(128))
-
-
-def varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first."""
-    if number < 128:
-        return _SMALL[number]
-    made = bytearray()
-    while number > 127:
-        made.append(number & 127 | 128)
-        number >>= 7
-    made.append(number)
-    return bytes(made)
 
 
 def _sized(tag: bytes, value: bytes) -> bytes:

@@ -7,11 +7,11 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from apiserver.storage.etcd.calls import Failure
 from apiserver.storage.etcd.connection import Connection, Member
 from apiserver.storage.etcd.messages import WATCH, rpc
 from apiserver.storage.interface import Batch, Change, Compacted, Stored
 from pocketkube.base.backoff import Backoff
+from pocketkube.base.grpc.calls import Failure
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ Field numbers are those of `cel.expr.CheckedExpr` and `cel.expr.Expr`.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+from pocketkube.base.protobuf import fields
 
 
 class Constant(NamedTuple):
@@ -56,8 +56,6 @@ class Loop(NamedTuple):
 
 Node = Constant | Name | Select | Call | Items | Loop
 
-Field = tuple[int, Any]
-
 
 def tree(serialized: bytes) -> Node:
     """The expression of a serialized program: a CheckedExpr inside an Any."""
@@ -85,7 +83,7 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def _expression(data: bytes) -> Node:
-    for number, value in _fields(data):
+    for number, value in fields(data):
         reader = _READERS.get(number)
         if reader is not None:
             return reader(value)
@@ -93,7 +91,7 @@ def _expression(data: bytes) -> Node:
 
 
 def _constant(data: bytes) -> Node:
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
             return Constant(None)
         if number == 2:
@@ -116,17 +114,17 @@ def _select(data: bytes) -> Node:
 
 def _call(data: bytes) -> Node:
     target = _first(data, 1, None)
-    arguments = tuple(_expression(value) for number, value in _fields(data) if number == 3)
+    arguments = tuple(_expression(value) for number, value in fields(data) if number == 3)
     return Call(_text(data, 2), None if target is None else _expression(target), arguments)
 
 
 def _list(data: bytes) -> Node:
-    return Items(tuple(_expression(value) for number, value in _fields(data) if number == 1), is_map=False)
+    return Items(tuple(_expression(value) for number, value in fields(data) if number == 1), is_map=False)
 
 
 def _map(data: bytes) -> Node:
-    entries = [value for number, value in _fields(data) if number == 2]
-    nodes = [_expression(value) for entry in entries for number, value in _fields(entry) if number in (3, 4)]
+    entries = [value for number, value in fields(data) if number == 2]
+    nodes = [_expression(value) for entry in entries for number, value in fields(entry) if number in (3, 4)]
     return Items(tuple(nodes), is_map=True)
 
 
@@ -139,39 +137,9 @@ _READERS = {3: _constant, 4: _name, 5: _select, 6: _call, 7: _list, 8: _map, 9: 
 
 
 def _first(data: bytes, wanted: int, missing: Any = b"") -> Any:
-    return next((value for number, value in _fields(data) if number == wanted), missing)
+    return next((value for number, value in fields(data) if number == wanted), missing)
 
 
 def _text(data: bytes, wanted: int) -> str:
     found: bytes = _first(data, wanted)
     return found.decode()
-
-
-def _fields(data: bytes) -> Iterator[Field]:
-    """(number, value) of a message: int of a varint, float of a fixed 64-bit one, bytes of the rest."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            value, at = _varint(data, at)
-            yield number, value
-        elif kind == 2:
-            size, at = _varint(data, at)
-            yield number, data[at : at + size]
-            at += size
-        else:
-            size = 8 if kind == 1 else 4
-            yield number, struct.unpack("<d" if kind == 1 else "<f", data[at : at + size])[0]
-            at += size
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-        shift += 7

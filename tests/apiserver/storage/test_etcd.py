@@ -12,12 +12,12 @@ import pytest
 
 from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
-from apiserver.storage.etcd.calls import UNAVAILABLE, Failure
 from apiserver.storage.etcd.compaction import Compactor
 from apiserver.storage.etcd.connection import Connection
-from apiserver.storage.etcd.messages import TXN, Method
+from apiserver.storage.etcd.messages import TXN
 from apiserver.storage.etcd.revisions import Revisions
 from apiserver.storage.interface import Change, KeyExists, RevisionMismatch, StoreUnavailable
+from pocketkube.base.grpc.calls import UNAVAILABLE, Failure, Method
 from pocketkube.base.tasks import cancel
 from tests.apiserver.storage.conftest import pod_bytes
 from tests.certificates import Pki

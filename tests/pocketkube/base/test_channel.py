@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apiserver.storage.etcd import EtcdStore, channel, frames, messages
-from apiserver.storage.etcd.calls import CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE, Failure
-from apiserver.storage.etcd.channel import Channel
+from apiserver.storage.etcd import EtcdStore, messages
 from apiserver.storage.etcd.messages import TXN, WATCH, rpc
+from pocketkube.base.grpc import channel, frames
+from pocketkube.base.grpc.calls import CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE, Failure
+from pocketkube.base.grpc.channel import Channel
 from tests.conftest import Etcd
 
 SHRUNK = b"\x20"  # the dynamic table has no room any more, as our settings ask

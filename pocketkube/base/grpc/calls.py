@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from apiserver.storage.etcd import frames
+from pocketkube.base.grpc import frames
 
 # gRPC status codes
 CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE = 1, 2, 4, 8, 14
+
+
+class Method(NamedTuple):
+    """A remote procedure; `headers` go with each call."""
+
+    path: str
+    response: Any = None  # the class of its answers, for those who have one
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Failure(Exception):

@@ -1,10 +1,10 @@
-"""gRPC calls over one HTTP/2 connection to an etcd member: the bytes of a message in, the bytes of the answer out.
+"""gRPC calls over one HTTP/2 connection: the bytes of a message in, the bytes of the answer out.
 
-The grpc module took 160 of the 435 µs of a create: for each call a task, a dozen objects, and a thread's wake-up that fights
+The grpc module took 160 of the 435 µs of a create in etcd: for each call a task, a dozen objects, and a thread's wake-up that fights
 for the interpreter. Here a call is one write and one future, and what is written in one turn of the event loop leaves in one
 system call.
 
-    ask ─▶ HEADERS, DATA ─▶ etcd ─▶ HEADERS, DATA, HEADERS (trailers with grpc-status) ─▶ the call's answer
+    ask ─▶ HEADERS, DATA ─▶ server ─▶ HEADERS, DATA, HEADERS (trailers with grpc-status) ─▶ the call's answer
 
 A message that does not fit the server's windows, a stream's or the connection's, waits in `_unsent` for WINDOW_UPDATE.
 Ours are large; they are given back as data comes, unless nobody reads it.
@@ -22,18 +22,18 @@ from urllib.parse import unquote
 from hpack import Decoder
 from hpack.exceptions import HPACKError
 
-from apiserver.storage.etcd import frames
-from apiserver.storage.etcd.calls import (
+from pocketkube.base.grpc import frames
+from pocketkube.base.grpc.calls import (
     CANCELLED,
     DEADLINE_EXCEEDED,
     UNAVAILABLE,
     UNKNOWN,
     Call,
     Failure,
+    Method,
     Question,
     Stream,
 )
-from apiserver.storage.etcd.messages import Method
 
 log = logging.getLogger(__name__)
 

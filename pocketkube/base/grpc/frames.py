@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
-from apiserver.storage.etcd.messages import varint
+from pocketkube.base.protobuf import varint
 
 DATA: Final = 0
 HEADERS: Final = 1
@@ -32,7 +32,7 @@ HEAD = struct.Struct(">BHBBI")  # length (24 bits in two), kind, flags, stream
 HEAD_BYTES = HEAD.size
 FRAME_BYTES = 16_384  # of content that every peer takes
 WINDOW = 65_535  # of a stream and of a connection, until the peer says otherwise
-OUR_WINDOW = 16 << 20  # of each stream; etcd may send so much before we take any of it
+OUR_WINDOW = 16 << 20  # of each stream; the server may send so much before we take any of it
 LAST_STREAM = (1 << 31) - 1
 
 _NUMBER = struct.Struct(">I")
