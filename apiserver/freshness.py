@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
+from apiserver.request import parse_integer
 from apiserver.storage.interface import FutureRevision
 from pocketkube.api.meta import errors, field
 from pocketkube.api.meta.field import FieldError
@@ -16,11 +17,11 @@ ANY = "0"
 def revision_of(text: str) -> int:
     """A resourceVersion as a number. Raises Invalid in upstream's words."""
     try:
-        revision = int(text)
-        if revision < 0:
-            raise ValueError
-    except ValueError:
-        why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        if text[:1] in ("+", "-"):
+            raise ValueError("invalid syntax")
+        revision = parse_integer(text)
+    except ValueError as wrong:
+        why = f'strconv.ParseUint: parsing "{text}": {wrong}'
         raise errors.BadRequest(f"resourceVersion: Invalid value: {_quoted(text)}: {why}") from None
     return revision
 

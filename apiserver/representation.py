@@ -20,6 +20,9 @@ from pocketkube.base.clock import Clock
 Obj = dict[str, Any]
 
 YAML = b"application/yaml"
+YAML_LATER = b"application/yaml; of=json"  # a body that is JSON until `as_yaml`
+LARGE_YAML = 1 << 13  # bytes of JSON; writing YAML costs about 1 us each
+MOST_CLAUSES = 100  # of an Accept header; what comes behind them is not read
 MANY = 1000  # objects; reading more one by one would hold up everyone else for more than about 10 ms
 
 
@@ -40,7 +43,9 @@ _ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.prot
 @lru_cache(maxsize=256)
 def parse_accept(accept: bytes) -> Form:
     """The first form in the client's order that can be served. Raises NotAcceptable."""
-    clauses = [_clause(text) for text in accept.decode("latin-1").split(",") if text.strip()]
+    clauses = [
+        _clause(text) for text in accept.decode("latin-1").split(",", MOST_CLAUSES)[:MOST_CLAUSES] if text.strip()
+    ]
     for media, parameters in sorted(clauses, key=lambda c: -_quality(c[1])):
         form = _form(media, parameters)
         if form is not None:
@@ -92,20 +97,26 @@ def respond(
     """A value as JSON or YAML. `data`: its JSON bytes, where they are ready."""
     form = form or form_of(request)
     if form.yaml:
-        return Response(
-            to_yaml(value if value is not None else orjson.loads(data or b"")), status=status, content_type=YAML
-        )
+        return Response(data if data is not None else orjson.dumps(value), status=status, content_type=YAML_LATER)
     if wants_pretty(request):
         body = orjson.dumps(value if value is not None else orjson.loads(data or b""), option=orjson.OPT_INDENT_2)
         return Response(body + b"\n", status=status)
     return Response(data if data is not None else orjson.dumps(value), status=status)
 
 
-def to_yaml(value: Any) -> bytes:
+async def as_yaml(response: Response) -> Response:
+    """A response of YAML_LATER as it goes out; what is large is written beside the event loop."""
+    body = response.body
+    response.body = await asyncio.to_thread(_to_yaml, body) if len(body) > LARGE_YAML else _to_yaml(body)
+    response.content_type = YAML
+    return response
+
+
+def _to_yaml(data: bytes) -> bytes:
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(value, Dumper=dumper, default_flow_style=False, allow_unicode=True)
+    text: str = yaml.dump(orjson.loads(data), Dumper=dumper, default_flow_style=False, allow_unicode=True)
     return text.encode()
 
 

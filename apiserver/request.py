@@ -5,6 +5,7 @@ Nothing is parsed twice and nothing is parsed that no one asks for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,13 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+MAX_PARAMETERS = 10_000  # of a query; reading more would hold up everyone else
 MAX_BODY = 3 * 1024 * 1024  # bytes; upstream's limit of a resource request
 JSON = b"application/json"
 NO_HEADERS: list[tuple[bytes, bytes]] = []  # never changed
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII).fullmatch
+_LARGEST = 2**63 - 1
+_DIGITS = 64  # zeros in front included
 NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
 
 
@@ -61,11 +66,21 @@ def status_response(error: errors.StatusError) -> Response:
     return response
 
 
+def parse_integer(text: str) -> int:
+    """An integer of 64 bits in decimal digits. Raises ValueError with Go's words for what is wrong."""
+    if not _INTEGER(text):
+        raise ValueError("invalid syntax")
+    if len(text) > _DIGITS or not -_LARGEST - 1 <= (value := int(text)) <= _LARGEST:
+        raise ValueError("value out of range")
+    return value
+
+
 @lru_cache(maxsize=2048)
 def parse_query(raw: bytes) -> Mapping[str, str]:
     """The last value of each parameter. The result is shared: never change it."""
     try:
-        return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True, errors="strict"))
+        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+        return dict(pairs)
     except (UnicodeDecodeError, ValueError) as error:
         raise errors.BadRequest(f"invalid query string: {error}") from None
 
@@ -133,7 +148,8 @@ class Request:
 
     def query_all(self, name: str) -> list[str]:
         """Every value of a repeated parameter, in order."""
-        pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        raw = self.scope["query_string"].decode("latin-1")
+        pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         return [value for key, value in pairs if key == name]
 
     def flag(self, name: str) -> bool:
@@ -147,9 +163,9 @@ class Request:
         if not text:
             return None
         try:
-            return int(text)
-        except ValueError:
-            raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+            return parse_integer(text)
+        except ValueError as wrong:
+            raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": {wrong}') from None
 
     @property
     def user_agent(self) -> str:

@@ -30,6 +30,7 @@ from apiserver.handlers import (
 )
 from apiserver.interfaces import RequestInfo
 from apiserver.registry.resource import Resource
+from apiserver.representation import YAML_LATER, as_yaml
 from apiserver.request import Request, Response
 from pocketkube.api.meta import errors
 
@@ -108,7 +109,8 @@ async def dispatch(api: Api, request: Request) -> Response | None:
         handler = VERBS.get(info.verb) if info.verb in resource.kind.verbs and _complete(resource, info) else None
     if handler is None:
         raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
-    return await handler(api, request, resource)
+    response = await handler(api, request, resource)
+    return response if response is None or response.content_type is not YAML_LATER else await as_yaml(response)
 
 
 def _complete(resource: Resource, info: RequestInfo) -> bool:

@@ -70,7 +70,10 @@ class Messages:
         if self._protocol:
             lines.append(f"Sec-WebSocket-Protocol: {self._protocol}")
         head = "\r\n".join((*lines, "", "")).encode("latin-1")
-        reader, self._writer = await self._request.scope["extensions"]["pocketkube.upgrade"](head)
+        try:
+            reader, self._writer = await self._request.scope["extensions"]["pocketkube.upgrade"](head)
+        except ConnectionError:  # the client has left: who sends hears of it as of any that leaves
+            return
         self._reading = tasks.spawn("client of a WebSocket", self._read(reader, self._writer))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

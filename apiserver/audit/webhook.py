@@ -37,8 +37,10 @@ class Webhook:
         self._config = config
         self._batching = batching
         self._events: deque[bytes] = deque()
+        self._sending: asyncio.Task[None] | None = None
+        self._on_the_way = 0  # events that were taken and are neither received nor given up
         self._arrived = asyncio.Event()
-        self._full = asyncio.Event()
+        self._due = asyncio.Event()  # a batch is full, or old enough
 
     def write(self, line: bytes) -> None:
         if len(self._events) >= self._batching.kept:
@@ -47,41 +49,46 @@ class Webhook:
         self._events.append(line)
         self._arrived.set()
         if len(self._events) >= self._batching.size:
-            self._full.set()
+            self._due.set()
 
     async def run(self) -> None:
         """Send until cancelled; then once more what is left."""
         try:
             while True:
                 await self._arrived.wait()
-                try:
-                    async with asyncio.timeout(self._batching.wait):
-                        await self._full.wait()
-                except TimeoutError:
-                    pass
-                await self._send(self._take())
+                old = asyncio.get_running_loop().call_later(self._batching.wait, self._due.set)
+                await self._due.wait()
+                old.cancel()
+                self._sending = asyncio.create_task(self._send(self._take()), name="audit batch")
+                await asyncio.shield(self._sending)
         finally:
-            if self._events:
-                await self._leave()
+            await self._leave()
 
     async def _leave(self) -> None:
+        """What is on its way arrives, and what is left follows it, in a little time."""
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
-                await self._send(self._take())
+                if self._sending is not None:
+                    await self._sending
+                while self._events:
+                    await self._send(self._take())
         except TimeoutError:
-            log.warning("%d audit events could not be sent before the end", len(self._events))
+            left = self._on_the_way + len(self._events)
+            self.dropped += left
+            log.warning("%d audit events could not be sent before the end", left)
 
     def _take(self) -> list[bytes]:
         taken = [self._events.popleft() for _ in range(min(len(self._events), self._batching.size))]
         if not self._events:
             self._arrived.clear()
         if len(self._events) < self._batching.size:
-            self._full.clear()
+            self._due.clear()
         return taken
 
     async def _send(self, events: list[bytes]) -> None:
         import httpx
 
+        self._on_the_way = len(events)
         body = b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[%b]}' % b",".join(events)
         headers = {"content-type": "application/json"}
         if self._config.token:
@@ -93,6 +100,7 @@ class Webhook:
                 try:
                     answer = await client.post(self._config.server, content=body, headers=headers)
                     if answer.status_code < 300:
+                        self._on_the_way = 0
                         return
                     why = f"it answered {answer.status_code}"
                 except httpx.HTTPError as failure:
@@ -100,6 +108,7 @@ class Webhook:
                 if left:
                     await asyncio.sleep(pause)
                     pause *= _FACTOR
+        self._on_the_way = 0
         self.dropped += len(events)
         log.error("%d audit events are lost, the webhook cannot be reached: %s", len(events), why)
 

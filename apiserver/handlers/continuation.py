@@ -7,6 +7,7 @@ import binascii
 
 import orjson
 
+from apiserver.request import parse_integer
 from pocketkube.api.meta import errors
 
 INCONSISTENT = -1  # the next page is of the store as it is then
@@ -21,7 +22,7 @@ def decode(token: str) -> tuple[int, str]:
     """(revision, start). Raises BadRequest for a token that this server cannot have given."""
     try:
         value = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        version, revision, start = value["v"], int(value["rv"]), str(value["start"])
+        version, revision, start = value["v"], parse_integer(str(value["rv"])), str(value["start"])
     except (ValueError, KeyError, TypeError, binascii.Error):
         raise errors.BadRequest(
             "invalid continue token: continue key is not valid: illegal base64 data or encoding"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -128,7 +130,8 @@ def _adapted(api: Api, endpoint: Endpoint) -> Any:
 
 async def handle(api: Api, request: Request) -> Response | None:
     if api.plain is None:
-        api.plain = compose(api)
+        await asyncio.to_thread(import_module, "fastapi")  # longer than others should wait
+        api.plain = api.plain or compose(api)
     request.scope[_CONTEXT] = request
     if not _known(request.path):
         raise errors.NotFound("the server could not find the requested resource")

@@ -23,6 +23,14 @@ Obj = dict[str, Any]
 
 MAGIC = b"k8s\x00"
 _DEPTH = 100
+_WRONG = (
+    IndexError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    OSError,
+    struct.error,
+)  # the last but one: a moment that no clock shows
 _META = "io.k8s.apimachinery.pkg."
 _REMOVED = (
     "io.k8s.api.policy.v1beta1.PodDisruptionBudget",
@@ -67,7 +75,7 @@ def decode(body: bytes, definition: str) -> Obj:
         type_meta = dict(_fields(envelope.get(1, b"")))
         obj = {"apiVersion": _text(type_meta.get(1, b"")), "kind": _text(type_meta.get(2, b""))}
         return obj | _message(envelope.get(2, b""), definition, 0)
-    except (IndexError, ValueError, TypeError, struct.error) as wrong:
+    except _WRONG as wrong:
         raise BadRequest(f"proto: cannot parse the message: {wrong}") from None
 
 
@@ -76,7 +84,7 @@ def type_of(body: bytes) -> tuple[str, str]:
     try:
         type_meta = dict(_fields(dict(_fields(body[len(MAGIC) :])).get(1, b"")))
         return _text(type_meta.get(1, b"")), _text(type_meta.get(2, b""))
-    except (IndexError, ValueError, TypeError, struct.error) as wrong:
+    except _WRONG as wrong:
         raise BadRequest(f"proto: cannot parse the message: {wrong}") from None
 
 
@@ -165,7 +173,9 @@ def _value(raw: Any, kind: str, depth: int) -> Any:
 
 
 def _text(raw: Any) -> str:
-    return bytes(raw).decode()
+    if not isinstance(raw, bytes):  # a number: bytes(raw) would be as many zeros
+        raise ValueError("a number where bytes belong")
+    return raw.decode()
 
 
 def _signed(value: int) -> int:

@@ -152,9 +152,9 @@ class WatchCache:
                     late = self._late.get(resource.prefix)
                     await (asyncio.wait([late.task]) if late else self._next_load())
         except TimeoutError:
-            pass
+            raise StoreUnavailable(f"{resource.prefix} is not loaded within {timeout:g} s") from None
         if not resource.ready:
-            raise StoreUnavailable(f"{resource.prefix} is not loaded")
+            raise StoreUnavailable(f"{resource.prefix} is no longer kept")
 
     def offer(self, key: str, revision: int, obj: Obj, data: bytes) -> None:
         """Give the object that was just written, parsed and as its served bytes, so that neither is made again. `obj` belongs

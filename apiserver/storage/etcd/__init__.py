@@ -20,6 +20,7 @@ values carry what no other request writes (a uid, a resourceVersion that it was 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from time import perf_counter
@@ -47,6 +48,8 @@ from apiserver.storage.interface import (
 )
 
 __all__ = ["Compactor", "EtcdStore", "Tls"]
+
+log = logging.getLogger(__name__)
 
 WALK_BACK = 32  # changes looked at to find out what became of a write
 CREATE_TRIES = 32  # of one create, whose fence others may write again and again
@@ -211,8 +214,9 @@ class EtcdStore:
                             return int(change.revision)
                     if batch.revision >= until:
                         return 0
-        except (TimeoutError, Compacted):
-            pass
+        except (TimeoutError, Compacted) as unread:
+            log.warning("whether a create of %s was applied cannot be read: %s", key, unread or "no answer in time")
+            raise lost from unread
         raise lost
 
     async def _write_fence(self) -> int:

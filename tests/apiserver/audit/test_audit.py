@@ -209,6 +209,52 @@ async def test_the_webhook_gets_batches() -> None:
     assert (got[0]["kind"], got[0]["apiVersion"]) == ("EventList", "audit.k8s.io/v1")
 
 
+async def test_what_cannot_be_sent_in_time_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """At the end: a batch that is on its way and one that waits behind it."""
+    asked = asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/audit"
+    webhook = Webhook(ClientConfig(server=address), Batching(wait=60, size=2))
+    for number in range(3):
+        webhook.write(b'{"n":%d}' % number)
+    task = asyncio.create_task(webhook.run())
+    async with asyncio.timeout(10):
+        await asked.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    server.close()
+    assert webhook.dropped == 3
+    assert "3 audit events could not be sent before the end" in caplog.text
+
+
+async def test_an_old_batch_goes_out_before_it_is_full() -> None:
+    got = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        got.set()
+        writer.write(b"HTTP/1.1 200 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/audit"
+    webhook = Webhook(ClientConfig(server=address), Batching(wait=0.01, size=400))
+    webhook.write(b"{}")
+    task = asyncio.create_task(webhook.run())
+    async with asyncio.timeout(10):
+        await got.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    server.close()
+
+
 def test_a_bad_policy_ends_the_server_with_one_line(tmp_path: Path) -> None:
     policy = write(tmp_path / "policy.yaml", {"level": "Everything"})
     flags = ["--tls-cert-file=x", "--tls-private-key-file=y", f"--audit-policy-file={policy}", "--audit-log-path=-"]

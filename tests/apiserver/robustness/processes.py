@@ -17,9 +17,17 @@ START_SECONDS = 30
 
 
 class ApiServer:
-    """Over the etcd members at `endpoints`; its log is `folder`/apiserver-PORT.log."""
+    """Over the etcd members at `endpoints`; its log is `folder`/apiserver-PORT.log. `program`: a module and what it wants first."""
 
-    def __init__(self, folder: Path, endpoints: Sequence[str], pki: Pki, *, more: Sequence[str] = ()):
+    def __init__(
+        self,
+        folder: Path,
+        endpoints: Sequence[str],
+        pki: Pki,
+        *,
+        more: Sequence[str] = (),
+        program: Sequence[str] = ("apiserver",),
+    ):
         self.port = free_port()
         self.target = Target(f"https://127.0.0.1:{self.port}", "admin-token")
         self.log = folder / f"apiserver-{self.port}.log"
@@ -37,7 +45,7 @@ class ApiServer:
         self._command = [
             sys.executable,
             "-m",
-            "apiserver",
+            *program,
             *(f"--{name}={value}" for name, value in flags.items()),
             *more,
         ]
