@@ -43,7 +43,7 @@ async def count(api: Api, following: Next, request: Request) -> Response | None:
         else:
             code = response.status
             if request.method == "GET":
-                size = len(response.body)
+                size = response.size
         return response
     finally:
         seconds = api.requests.end(request.method, request.info, code, started, size)
@@ -177,9 +177,8 @@ class Application:
         tracing.CURRENT.set(request)
         response = await self._chain(request)
         if response is not None:
-            if len(response.body) >= compression.FROM_BYTES and compression.wanted(request, response):
-                response = await compression.packed(response)
-            await respond(request, response)
+            packs = response.size >= compression.FROM_BYTES and compression.wanted(request, response)
+            await respond(request, await compression.packed(response) if packs else response)
 
 
 async def respond(request: Request, response: Response) -> None:
@@ -195,11 +194,14 @@ async def respond(request: Request, response: Response) -> None:
     if request.answer_headers:
         headers += request.answer_headers
     at_once = request.scope["extensions"].get("pocketkube.respond")
-    if at_once is not None and at_once(response.status, headers, response.body):
+    tail = response.tail
+    if tail is None and at_once is not None and at_once(response.status, headers, response.body):
         return
-    headers.append((b"content-length", b"%d" % len(response.body)))
+    headers.append((b"content-length", b"%d" % response.size))
     await request.send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await request.send({"type": "http.response.body", "body": response.body})
+    await request.send({"type": "http.response.body", "body": response.body, "more_body": tail is not None})
+    if tail is not None:
+        await request.send({"type": "http.response.body", "body": tail.data})
 
 
 def warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:

@@ -6,6 +6,7 @@ import asyncio
 import zlib
 
 from apiserver.request import Request, Response
+from apiserver.tails import Tail
 
 FROM_BYTES = 128 * 1024  # upstream's threshold: below, packing costs more than it saves
 _LEVEL = 1  # upstream's: most of the gain for the least work
@@ -14,7 +15,7 @@ _GZIP = 31  # window bits that make zlib write gzip's frame
 
 def wanted(request: Request, response: Response) -> bool:
     """A resource's answer that is worth it and that nobody has packed yet."""
-    if len(response.body) < FROM_BYTES or not request.info.is_resource or request.info.subresource == "proxy":
+    if response.size < FROM_BYTES or not request.info.is_resource or request.info.subresource == "proxy":
         return False
     if any(name == b"content-encoding" for name, _ in response.headers or ()):
         return False
@@ -31,11 +32,20 @@ def accepts_gzip(header: bytes) -> bool:
 
 
 async def packed(response: Response) -> Response:
-    body = await asyncio.to_thread(_gzip, response.body)
+    """The same, packed: once for answers that share their tail and come at one time, as long as one of them is kept."""
+    body = await (
+        asyncio.to_thread(_gzip, response.body) if response.tail is None else _shared(response.body, response.tail)
+    )
     headers = [*(response.headers or ()), (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
     return Response(body, status=response.status, content_type=response.content_type, headers=headers)
 
 
-def _gzip(data: bytes) -> bytes:
+async def _shared(body: bytes, tail: Tail) -> bytes:
+    if tail.packing is None or tail.packing[0] != body:
+        tail.packing = body, asyncio.create_task(asyncio.to_thread(_gzip, body, tail.data))
+    return await asyncio.shield(tail.packing[1])  # who leaves does not take it away from the others
+
+
+def _gzip(*data: bytes) -> bytes:
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    return packer.compress(data) + packer.flush()
+    return b"".join([*map(packer.compress, data), packer.flush()])

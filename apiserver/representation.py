@@ -12,8 +12,9 @@ import orjson
 
 from apiserver.registry.resource import Resource
 from apiserver.request import Request, Response
-from apiserver.storage.cache import Entry, Format, Json, frame
+from apiserver.storage.cache import Entry, Format, Json, Query, frame
 from apiserver.storage.entry import NO_LABELS
+from apiserver.tails import Tail
 from pocketkube.api.meta import errors
 from pocketkube.base.clock import Clock
 
@@ -23,6 +24,7 @@ YAML = b"application/yaml"
 YAML_LATER = b"application/yaml; of=json"  # a body that is JSON until `as_yaml`
 LARGE_YAML = 1 << 13  # bytes of JSON; writing YAML costs about 1 us each
 MOST_CLAUSES = 100  # of an Accept header; what comes behind them is not read
+SHARED_FROM = 1 << 16  # bytes
 MANY = 1000  # objects; reading more one by one would hold up everyone else for more than about 10 ms
 
 
@@ -84,6 +86,11 @@ def form_of(request: Request) -> Form:
     return parse_accept(accept)
 
 
+def is_plain(request: Request) -> bool:
+    """The bytes that are ready will do."""
+    return form_of(request) is PLAIN and not wants_pretty(request)
+
+
 def wants_pretty(request: Request) -> bool:
     """Asked for by `pretty`, or by a client in a person's hands."""
     if "pretty" in request.query:
@@ -124,9 +131,9 @@ def respond_object(
     request: Request, resource: Resource, data: bytes, *, clock: Clock, obj: Obj | None = None, status: int = 200
 ) -> Response:
     """One object in the form that the client accepts. `data` are its bytes, `obj` the same parsed if at hand."""
-    form = form_of(request)
-    if form is PLAIN and not wants_pretty(request):
+    if is_plain(request):
         return Response(data, status=status)
+    form = form_of(request)
     value = obj if obj is not None else orjson.loads(data)
     if form.shape == "Table":
         value = table(
@@ -148,19 +155,39 @@ async def answer_list(
     request: Request, resource: Resource, entries: Sequence[Entry], meta: Obj, *, clock: Clock
 ) -> Response:
     """`respond_list`, beside the event loop where each of many objects has to be looked at."""
-    joins = form_of(request) is PLAIN and not wants_pretty(request) and not resource.converts
+    joins = is_plain(request) and not resource.converts
     if joins or len(entries) <= MANY or resource.kind.converter is not None:
         return respond_list(request, resource, entries, meta, clock=clock)
     return await asyncio.to_thread(respond_list, request, resource, entries, meta, clock=clock)
+
+
+def shares(request: Request, resource: Resource) -> bool:
+    """Whether this client takes lists as they are ready, so that their bytes can be shared."""
+    return is_plain(request) and not resource.converts
+
+
+def respond_whole(resource: Resource, namespace: str, meta: Obj) -> Response:
+    """All that is cached, as JSON. Long ones that are asked for at once, and show the same, are joined once."""
+    content = resource.cache.content
+    head = b"%b%b," % (resource.list_head, orjson.dumps(meta))
+    tail = resource.tails.get(namespace, content)
+    if tail is None:
+        entries = resource.cache.entries(Query(namespace=namespace))
+        data = _join(resource, entries, b'"items":[')
+        if len(data) < SHARED_FROM:
+            return Response(head + data)
+        tail = Tail(data, content=content)
+        resource.tails.add(namespace, tail)
+    return Response(head, tail=tail)
 
 
 def respond_list(
     request: Request, resource: Resource, entries: Sequence[Entry], meta: Obj, *, clock: Clock
 ) -> Response:
     """A list in the form that the client accepts."""
+    if is_plain(request):
+        return Response(_join(resource, entries, b'%b%b,"items":[' % (resource.list_head, orjson.dumps(meta))))
     form = form_of(request)
-    if form is PLAIN and not wants_pretty(request):
-        return Response(_join(resource, entries, meta))
     objects = [resource.obj(entry) for entry in entries]
     value: Obj
     if form.shape == "Table":
@@ -186,18 +213,23 @@ def _inner(resource: Resource) -> str:
     return f"*{resource.group.partition('.')[0] or 'core'}.{resource.kind.kind}"
 
 
-def _join(resource: Resource, entries: Sequence[Entry], meta: Obj) -> bytes:
-    """The bytes of a list: ready pieces, copied once. Items of built-in kinds leave out what the list's own kind says."""
-    head = b'%b%b,"items":[' % (resource.list_head, orjson.dumps(meta))
+def _join(resource: Resource, entries: Sequence[Entry], begin: bytes) -> bytes:
+    """`begin`, the items and the end of a list: ready pieces, copied once. Items of built-in kinds leave out what the
+    list's own kind says."""
     if not entries:
-        return head + b"]}\n"
-    data = [resource.data(entry) for entry in entries] if resource.converts else [entry.data for entry in entries]
-    if resource.kind.custom:
-        return b"%b%b]}\n" % (head, b",".join(data))
-    item, size = resource.item_head, len(resource.item_head)
-    if all(map(methodcaller("startswith", item), data)):
-        return b"%b{%b]}\n" % (head, b",{".join([memoryview(each)[size:] for each in data]))
-    return b"%b%b]}\n" % (head, b",".join([orjson.dumps(_item(orjson.loads(each))) for each in data]))
+        return begin + b"]}\n"
+    between = b","
+    data: list[Any] = [resource.data(entry) for entry in entries] if resource.converts else [e.data for e in entries]
+    if not resource.kind.custom:
+        item, size = resource.item_head, len(resource.item_head)
+        if all(map(methodcaller("startswith", item), data)):
+            begin, between = begin + b"{", b",{"
+            data = [memoryview(each)[size:] for each in data]
+        else:
+            data = [orjson.dumps(_item(orjson.loads(each))) for each in data]
+    data[0] = b"%b%b" % (begin, data[0])
+    data[-1] = b"%b]}\n" % data[-1]
+    return between.join(data)
 
 
 def _item(obj: Obj) -> Obj:

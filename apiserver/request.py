@@ -19,6 +19,7 @@ from pocketkube.api.meta import errors
 if TYPE_CHECKING:
     from apiserver.audit.record import Record
     from apiserver.registry.resource import Resource
+    from apiserver.tails import Tail
 
 Obj = dict[str, Any]
 Scope = MutableMapping[str, Any]
@@ -36,9 +37,9 @@ NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
 
 
 class Response:
-    """What a handler answers: ready bytes, or several pieces that are joined once."""
+    """What a handler answers: ready bytes. `tail` follows `body` and is sent without being copied to it."""
 
-    __slots__ = ("body", "content_type", "headers", "status")
+    __slots__ = ("body", "content_type", "headers", "status", "tail")
 
     def __init__(
         self,
@@ -47,11 +48,21 @@ class Response:
         status: int = 200,
         content_type: bytes = JSON,
         headers: list[tuple[bytes, bytes]] | None = None,
+        tail: Tail | None = None,
     ):
         self.body = body
+        self.tail = tail
         self.status = status
         self.content_type = content_type
         self.headers = headers
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole body."""
+        return len(self.body) if self.tail is None else len(self.body) + len(self.tail.data)
+
+    def whole(self) -> bytes:
+        return self.body if self.tail is None else self.body + self.tail.data
 
 
 def json_response(value: Any, *, status: int = 200) -> Response:

@@ -130,9 +130,9 @@ class Record:
         if not response.content_type.startswith(b"application/json"):
             return None
         return (
-            self._shown(orjson.loads(response.body))
+            self._shown(orjson.loads(response.whole()))
             if self.ruling.omit_managed_fields
-            else orjson.Fragment(response.body)
+            else orjson.Fragment(response.whole().rstrip(b"\n"))
         )
 
 

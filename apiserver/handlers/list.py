@@ -11,7 +11,7 @@ from apiserver.api import Api
 from apiserver.freshness import ANY, check_options, revision_of, too_large, wait_for
 from apiserver.handlers import continuation
 from apiserver.registry.resource import Resource
-from apiserver.representation import answer_list
+from apiserver.representation import answer_list, respond_whole, shares
 from apiserver.request import Request, Response
 from apiserver.selecting import query_of
 from apiserver.storage.cache import Entry, Query
@@ -42,6 +42,8 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
         found, meta = await _from_store(api, resource, query, limit, revision_of(version), "")
     else:
         await wait_for(api.registry, resource, version)
+        if not limit and query.unselective and shares(request, resource):
+            return respond_whole(resource, query.namespace, {"resourceVersion": str(resource.cache.current)})
         found, meta = _from_cache(resource, query, limit)
     await resource.load(found)
     return await answer_list(request, resource, found, meta, clock=api.registry.clock)
@@ -64,7 +66,7 @@ def _from_cache(resource: Resource, query: Query, limit: int) -> tuple[list[Entr
 
 def _more(meta: Obj, query: Query, revision: int, last: str, left: int) -> None:
     meta["continue"] = continuation.encode(revision, last + "\0")
-    if not (query.labels or query.fields or query.match or query.name):
+    if query.unselective:
         meta["remainingItemCount"] = left
 
 

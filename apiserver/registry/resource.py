@@ -9,6 +9,7 @@ import orjson
 
 from apiserver.registry.strategy import Strategy
 from apiserver.storage.cache import Entry, Format, Json, ResourceCache
+from apiserver.tails import Tails
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors
 
@@ -39,6 +40,7 @@ class Resource:
         self.events_sent = 0  # to watching clients
         self.format: Format = self._converted if self.converts else Json(kind.api_version, kind.kind)
         self.formats: dict[tuple[str, str, str], Format] = {}  # of watches that want another shape
+        self.tails = Tails()  # of whole lists, by namespace
         self.list_head = b'{"kind":"%b","apiVersion":"%b","metadata":' % (
             self.list_kind.encode(),
             self.api_version.encode(),

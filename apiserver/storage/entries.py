@@ -80,7 +80,7 @@ class Entries:
     def page(self, query: Query, limit: int) -> tuple[list[Entry], int]:
         """The first `limit` (above 0) of what a query selects, and how many are left: at the cost of that page where
         nothing but a namespace narrows."""
-        if query.name or query.labels or query.fields or query.match is not None:
+        if not query.unselective:
             found = self.select(query)
             return found[:limit], max(0, len(found) - limit)
         start, end = self._span(query.namespace)

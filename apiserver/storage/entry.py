@@ -93,5 +93,10 @@ class Query:
     fields: tuple[tuple[str, str], ...] = ()
     match: Callable[[Entry], bool] | None = None
 
+    @property
+    def unselective(self) -> bool:
+        """Nothing but a namespace narrows it."""
+        return not (self.name or self.labels or self.fields) and self.match is None
+
 
 EVERYTHING = Query()

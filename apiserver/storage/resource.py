@@ -50,6 +50,7 @@ class ResourceCache:
         self.ready = False
         self.revision = 0  # of the last change of this resource: rises whenever one of its objects changes
         self.events = 0  # changes since the start
+        self.content = 0  # rises with whatever changes what reads show, before they show it
         self.initial_events = 0  # ADDED events that watches began with
         self.loaded = 0  # the revision that it was loaded at: older changes are in it already
         self._position = position
@@ -182,18 +183,21 @@ class ResourceCache:
 
     def load(self, entries: Iterable[Entry], *, revision: int) -> None:
         """Start from the entries as they were at `revision`."""
+        self.content += 1
         self._entries.load(entries)
         self._history = History(revision)
         self.revision = self.loaded = revision
         self.ready = True
 
     def put(self, entry: Entry) -> None:
+        self.content += 1
         previous = self._entries.put(entry)
         self._happened(Event(entry, previous, revision=entry.revision))
         if previous is not None and previous.pinned:
             previous.drop()
 
     def remove(self, key: str, *, revision: int) -> None:
+        self.content += 1
         previous = self._entries.pop(key[len(self.prefix) :])
         if previous is not None:
             self._happened(Event(None, previous, revision=revision))
@@ -216,5 +220,6 @@ class ResourceCache:
     def reset(self) -> None:
         """End all watches and forget everything: the stream has a gap, or the resource is no longer served."""
         self.ready = False
+        self.content += 1
         self.end_watches()
         self._entries.clear()

@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 Message = dict[str, Any]
 
 _BODILESS = (204, 304)
-PIECE = 1 << 20  # bytes written at once
+PIECE = (
+    1 << 17
+)  # bytes written at once: more of them encrypted would be kept by each connection, and leave the CPU's cache
 
 _FAILED = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"InternalError","code":500}'
 _date = (0, b"")

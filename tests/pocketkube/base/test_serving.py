@@ -14,7 +14,6 @@ from cryptography import x509
 
 from pocketkube.base import serving as serving_module
 from pocketkube.base import tls
-from pocketkube.base.exchange import PIECE
 from pocketkube.base.protocol import MAX_HEAD
 from pocketkube.base.serving import serve
 from pocketkube.base.tasks import cancel
@@ -134,7 +133,7 @@ async def test_a_large_answer_waits_for_a_slow_client() -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         asyncio.get_running_loop().call_later(0.2, waiting.set)
-        await respond(send, b"x" * (100 * PIECE + 1))
+        await respond(send, b"x" * ((100 << 20) + 1))
         assert waiting.is_set()
 
     async with serving(app) as server:
@@ -142,7 +141,7 @@ async def test_a_large_answer_waits_for_a_slow_client() -> None:
         writer.write(request())
         await waiting.wait()
         _, headers = await head(reader)
-        assert len(await reader.readexactly(int(headers["content-length"]))) == 100 * PIECE + 1
+        assert len(await reader.readexactly(int(headers["content-length"]))) == (100 << 20) + 1
         writer.close()
 
 
@@ -368,7 +367,7 @@ async def test_idle_and_stalled_connections_are_dropped(monkeypatch: pytest.Monk
     cut_off = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await respond(send, b"x" * (200 * PIECE))
+        await respond(send, b"x" * (200 << 20))
         cut_off.set()
 
     async with serving(app) as server:
