@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,9 @@ class Api:
     auditor: Auditor | None = None
     tokens: TokenIssuer | None = None
     public_keys: tuple[bytes, ...] = ()  # PEM, of service-account tokens
+    health_checks: Mapping[str, Callable[[], Awaitable[str]]] = field(
+        default_factory=dict
+    )  # beyond the usual; "" is good
     plain: Callable[..., Awaitable[None]] | None = None
     bootstrapped: bool = False  # what every cluster has is there
     stopping: bool = False

@@ -37,6 +37,7 @@ from pocketkube.base import durations, serving, tasks, tls
 
 if TYPE_CHECKING:
     from apiserver.audit import Auditor
+    from apiserver.storage.encryption import Measures, Settings
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class Server:
             auditor=_auditor(flags),
             tokens=identity.token_issuer(flags),
             public_keys=identity.public_keys(flags),
+            health_checks=self.store.health_checks() if hasattr(self.store, "health_checks") else {},
         )
 
     def _measure(self) -> None:
@@ -148,11 +150,12 @@ class Server:
             found["trusted issuers"] = self.trusted.run()
         if flags.authorization_config:
             found["authorization configuration"] = self.authorizer.run()
-        if flags.encryption_provider_config_automatic_reload and flags.encryption_provider_config:
-            from apiserver.storage.encryption import EncryptedStore
+        if flags.encryption_provider_config:
+            from apiserver.storage.encryption import EncryptedStore, Upkeep
 
             assert isinstance(self.store, EncryptedStore)
-            found["encryption configuration"] = self.store.follow(flags.encryption_provider_config)
+            settings = _encryption_settings(flags, self.store.measures)
+            found["encryption at rest"] = Upkeep(self.store, flags.encryption_provider_config, settings).run()
         return found
 
     async def _serve(self, stop: asyncio.Event) -> None:
@@ -222,7 +225,16 @@ def encrypted(store: Store, flags: Options) -> Store:
         return store
     from apiserver.storage import encryption
 
-    return encryption.EncryptedStore(store, encryption.load(flags.encryption_provider_config))
+    measures = encryption.Measures()
+    found = encryption.load(flags.encryption_provider_config, _encryption_settings(flags, measures))
+    return encryption.EncryptedStore(store, found, measures)
+
+
+def _encryption_settings(flags: Options, measures: Measures) -> Settings:
+    from apiserver.storage.encryption import Settings
+
+    reload = flags.encryption_provider_config_automatic_reload
+    return Settings(measures, reload=reload, allow_v1=flags.feature("KMSv1"))
 
 
 def _auditor(flags: Options) -> Auditor | None:

@@ -20,7 +20,7 @@ from apiserver.handlers import aggregated
 from apiserver.interfaces import PlainFailure, Undecided
 from apiserver.request import Receive, Request, Response, Scope, Send, status_response
 from apiserver.routing import dispatch
-from apiserver.storage.interface import StoreUnavailable, ValueTooLarge
+from apiserver.storage.interface import CannotTransform, StoreUnavailable, ValueTooLarge
 from pocketkube.api.meta import errors
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ async def answer_errors(api: Api, following: Next, request: Request) -> Response
     except ValueTooLarge:
         why = "Request entity too large: etcdserver: request is too large"
         return status_response(errors.RequestEntityTooLarge(why))
+    except CannotTransform as error:
+        return status_response(errors.InternalError(f"Internal error occurred: {error}"))
     except StoreUnavailable as error:
         log.warning("%s %s: the store does not answer: %s", request.method, request.path, error)
         details = {"retryAfterSeconds": 1}

@@ -84,6 +84,7 @@ class Options:
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     request_timeout: str = "1m0s"
+    feature_gates: tuple[str, ...] = ()  # NAME=true; those that this server has not are ignored
     encryption_provider_config: str = ""
     encryption_provider_config_automatic_reload: bool = False
     audit_policy_file: str = ""
@@ -110,6 +111,11 @@ class Options:
     def audiences(self) -> tuple[str, ...]:
         """What a token for this API is for: by default its issuers."""
         return self.api_audiences or self.service_account_issuer
+
+    def feature(self, name: str, *, default: bool = False) -> bool:
+        """Whether a feature is on."""
+        given = dict(gate.partition("=")[::2] for gate in self.feature_gates)
+        return given[name].lower() in ("true", "1", "t") if name in given else default
 
     @property
     def node_ports(self) -> range:

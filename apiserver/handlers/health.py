@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from apiserver.api import Api
 from apiserver.request import Request, Response
 from pocketkube.api.meta import errors
 
-Check = Callable[[Api], str]  # "" where all is well, else why not
+Check = Callable[[Api], str | Awaitable[str]]  # "" where all is well, else why not
 
 _TEXT = b"text/plain; charset=utf-8"
 
@@ -74,11 +74,11 @@ CHECKS = {"healthz": LIVE, "livez": LIVE, "readyz": READY}
 
 async def handle(api: Api, request: Request, name: str, check: str = "") -> Response:
     """`name` is healthz, livez or readyz. Raises NotFound for a check that is not there."""
-    checks = CHECKS[name]
+    checks = CHECKS[name] | {title: _further(title) for title in api.health_checks}
     if check:
         if check not in checks:
             raise errors.NotFound("the server could not find the requested resource")
-        why = checks[check](api)
+        why = await _told(checks[check](api))
         return _text(f"internal server error: {why}\n" if why else "ok", 500 if why else 200)
     excluded = set(request.query_all("exclude"))
     lines, failed = [], False
@@ -86,13 +86,21 @@ async def handle(api: Api, request: Request, name: str, check: str = "") -> Resp
         if title in excluded:
             lines.append(f"[+]{title} excluded: ok")
             continue
-        why = ask(api)
+        why = await _told(ask(api))
         failed = failed or bool(why)
         lines.append(f"[-]{title} failed: reason withheld" if why else f"[+]{title} ok")
     verdict = f"{name} check {'failed' if failed else 'passed'}"
     if failed:
         return _text("\n".join((*lines, verdict, "")), 500)
     return _text("\n".join((*lines, verdict, "")) if "verbose" in request.query else "ok", 200)
+
+
+def _further(title: str) -> Check:
+    return lambda api: api.health_checks[title]()
+
+
+async def _told(why: str | Awaitable[str]) -> str:
+    return why if isinstance(why, str) else await why
 
 
 def _text(text: str, status: int) -> Response:

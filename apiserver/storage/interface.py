@@ -21,6 +21,7 @@ class StoreError(Exception):
     ├── Compacted           the revision asked for is gone; `.revision` is the oldest kept
     ├── FutureRevision      the revision asked for has not come within the deadline; `.current` is where we are
     └── StoreUnavailable    etcd did not answer within the deadline; the write may or may not have happened
+        └── CannotTransform a value cannot be sealed or opened now, since its key management service does not answer
     """
 
 
@@ -56,6 +57,10 @@ class FutureRevision(StoreError):
 
 
 class StoreUnavailable(StoreError):
+    pass
+
+
+class CannotTransform(StoreUnavailable):
     pass
 
 

@@ -31,6 +31,14 @@ def test_encryption(tmp_path: Path) -> None:
     assert keys.write.prefix == b"k8s:enc:aesgcm:v1:2026-11:"
 
 
+def test_kms(tmp_path: Path) -> None:
+    found = encryption.load(block(tmp_path, "kms"))
+    keys = found.keys_of("/registry/configmaps/default/s")
+    assert keys is not None
+    assert keys.write.prefix == b"k8s:enc:kms:v2:vault:"
+    assert [service.seconds for service in found.services] == [3.0]
+
+
 def test_admission(tmp_path: Path) -> None:
     chain = admission.build(MemoryCluster(), ["EventRateLimit"], config_file=block(tmp_path, "admission"))
     assert "EventRateLimit" in [plugin.name for plugin in chain.plugins]

@@ -7,7 +7,9 @@ The key in etcd is sealed along as authenticated data, so a value that was moved
 
 from __future__ import annotations
 
-from apiserver.storage.encryption.configuration import Encryption, load
+from apiserver.storage.encryption.configuration import Encryption, Settings, load
+from apiserver.storage.encryption.measures import Measures
 from apiserver.storage.encryption.store import EncryptedStore
+from apiserver.storage.encryption.upkeep import Upkeep
 
-__all__ = ["EncryptedStore", "Encryption", "load"]
+__all__ = ["EncryptedStore", "Encryption", "Measures", "Settings", "Upkeep", "load"]

@@ -3,45 +3,66 @@
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from apiserver import configfile
 from apiserver.configfile import BadFile
-from apiserver.storage.encryption.providers import SEALED, AesCbc, AesGcm, CannotOpen, Identity, Provider, SecretBox
+from apiserver.storage.encryption import checks
+from apiserver.storage.encryption.ciphers import AesCbc, AesGcm, CannotOpen, Cipher, SecretBox
+from apiserver.storage.encryption.measures import Measures
+from apiserver.storage.encryption.providers import SEALED, Identity, Local, Provider, Remote
 from pocketkube.api import scheme
+from pocketkube.base import durations
+from pocketkube.base.clock import Clock, SystemClock
+
+log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
 
 VERSIONS = ("apiserver.config.k8s.io/v1", "v1")
-_SIZES = {"aesgcm": (16, 24, 32), "aescbc": (16, 24, 32), "secretbox": (32,)}
-_MADE: Mapping[str, Callable[[str, bytes], Provider]] = {"aesgcm": AesGcm, "aescbc": AesCbc, "secretbox": SecretBox}
+_MADE: Mapping[str, Callable[[bytes], Cipher]] = {"aesgcm": AesGcm, "aescbc": AesCbc, "secretbox": SecretBox}
+_KMS_FIELDS = ("apiVersion", "name", "endpoint", "cachesize", "timeout")
+_TIMEOUT = "3s"
+_KEYS_KEPT = 1000
 _REGISTRY = "/registry/"
 
 
+class Settings(NamedTuple):
+    """What the configuration of one server is made with. `reload`: the file is followed while the server runs."""
+
+    measures: Measures
+    reload: bool = False
+    allow_v1: bool = False
+    clock: Clock = SystemClock()
+
+
 class Keys(NamedTuple):
-    """The keys of one resource: `write` seals what is stored from now on."""
+    """The providers of one resource: `write` seals what is stored from now on."""
 
     write: Provider
     read: tuple[Provider, ...]
 
-    def open(self, sealed: bytes, key: str) -> tuple[bytes, bytes]:
-        """(plain value, prefix of who sealed it). Raises CannotOpen."""
+    def reader(self, sealed: bytes) -> Provider:
+        """Who opens a stored value. Raises CannotOpen."""
         for provider in self.read:
             if provider.prefix and sealed.startswith(provider.prefix):
-                return provider.open(sealed, key.encode()), provider.prefix
+                return provider
         if sealed.startswith(SEALED):
             raise CannotOpen("it is sealed with a key that the configuration does not have")
-        if any(not provider.prefix for provider in self.read):
-            return sealed, b""
+        for provider in self.read:
+            if not provider.prefix:
+                return provider
         raise CannotOpen("it is not sealed, and the configuration does not allow that (identity)")
 
 
 class Encryption:
-    """Keys by etcd key. `rules` are (pattern, keys) in the file's order: the first that matches holds."""
+    """Keys by etcd key: those of the resource itself, else of all of its group (`*.apps`), else of everything (`*.*`)."""
 
-    def __init__(self, rules: list[tuple[str, Keys]]):
+    def __init__(self, rules: dict[str, Keys], services: tuple[Remote, ...] = (), *, one_check: bool = True):
+        self.services = services
+        self.one_check = one_check
         self._rules = rules
         self._by_prefix: dict[str, Keys | None] = {}
 
@@ -62,10 +83,14 @@ class Encryption:
     def _find(self, prefix: str) -> Keys | None:
         name = _resource_of(prefix)
         group = name.partition(".")[2]
-        for pattern, keys in self._rules:
-            if pattern in (name, "*.*", f"*.{group}"):
-                return keys
-        return None
+        return self._rules.get(name) or self._rules.get(f"*.{group}") or self._rules.get("*.*")
+
+    async def check(self) -> str:
+        """What keeps its services from being used, each by its number; "" where nothing does."""
+        found = [
+            f"kms-provider-{at}: {why}" for at, service in enumerate(self.services) if (why := await service.check())
+        ]
+        return found[0] if len(found) == 1 else f"[{', '.join(found)}]" if found else ""
 
 
 def _resource_of(prefix: str) -> str:
@@ -80,78 +105,111 @@ def _resource_of(prefix: str) -> str:
     return folder
 
 
-def load(path: str) -> Encryption:
+def load(path: str, settings: Settings | None = None) -> Encryption:
     """Raises BadFile."""
+    settings = settings or Settings(Measures())
     config = configfile.load(path, "EncryptionConfiguration", VERSIONS)
-    configfile.only(config, path, "", ("kind", "apiVersion", "resources"))
-    resources = config.get("resources")
-    if not isinstance(resources, list) or not resources:
-        raise BadFile(f"{path}: resources: Required value: at least one resource configuration")
-    rules: list[tuple[str, Keys]] = []
-    for at, part in enumerate(resources):
-        where = f"resources[{at}]"
-        if not isinstance(part, dict):
-            raise BadFile(f"{path}: {where}: not an object")
-        configfile.only(part, path, where, ("resources", "providers"))
-        keys = _keys(part.get("providers"), path, where)
-        for name in _names(part.get("resources"), path, where):
-            if any(known == name for known, _ in rules):
-                raise BadFile(f'{path}: {where}.resources: Invalid value: "{name}": it is configured already')
-            rules.append((name, keys))
-    return Encryption(rules)
+    resources = _shaped(config, path)
+    if wrong := checks.found(resources, reload=settings.reload):
+        shown = str(wrong[0]) if len(wrong) == 1 else f"[{', '.join(map(str, wrong))}]"
+        raise BadFile(f"{path}: error while parsing file: {shown}")
+    services: list[Remote] = []
+    rules: dict[str, Keys] = {}
+    for part in resources:
+        providers = tuple(p for given in part["providers"] for p in _providers(given, path, settings, services))
+        for name in part["resources"]:
+            _masked(name, rules, path)
+            earlier = rules.get(name)
+            rules[name] = Keys(earlier.write, earlier.read + providers) if earlier else Keys(providers[0], providers)
+    versions = {service.prefix.split(b":")[3] for service in services}
+    return Encryption(rules, tuple(services), one_check=settings.reload or versions == {b"v2"})
 
 
-def _names(names: Any, path: str, where: str) -> list[str]:
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        raise BadFile(f"{path}: {where}.resources: Required value: at least one resource")
-    for name in names:
-        if name == "*" or ("*" in name and not name.startswith("*.")) or "/" in name or name != name.lower():
-            raise BadFile(
-                f'{path}: {where}.resources: Invalid value: "{name}": RESOURCE, RESOURCE.GROUP, *.GROUP or *.*'
-            )
-    return names
+def _masked(name: str, rules: dict[str, Keys], path: str) -> None:
+    for earlier in (f"*.{checks.group_resource(name)[0]}", "*.*"):
+        if earlier in rules:
+            why = f'resource "{name}" is masked by earlier rule "{earlier}"'
+            raise BadFile(f"{path}: error while building transformers: {why}")
 
 
-def _keys(providers: Any, path: str, where: str) -> Keys:
-    if not isinstance(providers, list) or not providers:
-        raise BadFile(f"{path}: {where}.providers: Required value: at least one provider")
-    made: list[Provider] = []
-    for at, provider in enumerate(providers):
-        made += _provider(provider, path, f"{where}.providers[{at}]")
-    return Keys(made[0], tuple(made))
-
-
-def _provider(provider: Any, path: str, where: str) -> list[Provider]:
-    if not isinstance(provider, dict) or len(provider) != 1:
-        raise BadFile(f"{path}: {where}: Invalid value: exactly one provider must be specified")
-    ((name, settings),) = provider.items()
+def _providers(given: Obj, path: str, settings: Settings, services: list[Remote]) -> Iterator[Provider]:
+    name = next(name for name in checks.PROVIDERS if given.get(name) is not None)
     if name == "identity":
-        return [Identity()]
-    if name == "kms":
-        raise BadFile(f"{path}: {where}.kms: this server does not speak to key management services")
-    if name not in _MADE:
-        raise BadFile(f'{path}: unknown field "{where}.{name}"')
-    keys = (settings or {}).get("keys") if isinstance(settings or {}, dict) else None
-    if not isinstance(keys, list) or not keys:
-        raise BadFile(f"{path}: {where}.{name}.keys: Required value: at least one key")
-    return [_key(name, key, path, f"{where}.{name}.keys[{at}]") for at, key in enumerate(keys)]
+        yield Identity()
+    elif name == "kms":
+        service = _service(given[name], path, settings)
+        services.append(service)
+        yield service
+    else:
+        for key in given[name]["keys"]:
+            try:
+                yield Local(name, key["name"], _MADE[name], base64.b64decode(key["secret"]))
+            except ImportError:
+                raise BadFile(f"{path}: the package pynacl, which {name} needs, is not installed") from None
 
 
-def _key(scheme_name: str, key: Any, path: str, where: str) -> Provider:
-    name, text = (key.get("name"), key.get("secret")) if isinstance(key, dict) else (None, None)
-    if not isinstance(name, str) or not name:
-        raise BadFile(f"{path}: {where}.name: Required value: a key needs a name")
-    if ":" in name:
-        raise BadFile(f"{path}: {where}.name: Invalid value: no colon may be in it")
-    try:
-        secret = base64.b64decode(text or "", validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        raise BadFile(f"{path}: {where}.secret: Invalid value: secret must be base64 encoded") from None
-    sizes = _SIZES[scheme_name]
-    if len(secret) not in sizes:
-        shown = " or ".join(map(str, sizes))
-        raise BadFile(f"{path}: {where}.secret: Invalid value: it has {len(secret)} bytes, {shown} are wanted")
-    try:
-        return _MADE[scheme_name](name, secret)
-    except ImportError:
-        raise BadFile(f"{path}: {where}: the package pynacl, which {scheme_name} needs, is not installed") from None
+def _service(kms: Obj, path: str, settings: Settings) -> Remote:
+    from apiserver.storage.encryption.kms import v1, v2
+    from apiserver.storage.encryption.kms.service import Service
+
+    seconds = durations.parse(kms.get("timeout") or _TIMEOUT)
+    service = Service(kms["name"], kms["endpoint"], seconds, settings.measures)
+    if kms.get("apiVersion") == "v2":
+        return v2.EnvelopeV2(service, settings.measures, settings.clock)
+    if not settings.allow_v1:
+        why = f"{v1.DEPRECATED}  Set --feature-gates=KMSv1=true to use the deprecated KMSv1 feature."
+        raise BadFile(f"{path}: error while building transformers: {why}")
+    log.warning(v1.DEPRECATED)
+    return v1.EnvelopeV1(service, settings.measures, settings.clock, kms.get("cachesize", _KEYS_KEPT))
+
+
+def _shaped(config: Obj, path: str) -> list[Obj]:
+    """The resources of a file whose fields are known and of the right types. Raises BadFile."""
+    configfile.only(config, path, "", ("kind", "apiVersion", "resources"))
+    for at, part in enumerate(_objects(config, "resources", path, "")):
+        where = f"resources[{at}]"
+        configfile.only(part, path, where, ("resources", "providers"))
+        if not all(isinstance(name, str) for name in _list(part, "resources", path, where)):
+            raise BadFile(f"{path}: {where}.resources: not a list of strings")
+        for number, provider in enumerate(_objects(part, "providers", path, where)):
+            _shaped_provider(provider, path, f"{where}.providers[{number}]")
+    return list(config.get("resources") or [])
+
+
+def _shaped_provider(provider: Obj, path: str, where: str) -> None:
+    configfile.only(provider, path, where, checks.PROVIDERS)
+    for name, settings in provider.items():
+        if settings is None:
+            continue
+        inside = f"{where}.{name}"
+        if not isinstance(settings, dict):
+            raise BadFile(f"{path}: {inside}: not an object")
+        if name == "kms":
+            configfile.only(settings, path, inside, _KMS_FIELDS)
+            _typed(settings, path, inside, _KMS_FIELDS, number="cachesize")
+        else:
+            configfile.only(settings, path, inside, ("keys",) if name != "identity" else ())
+            for at, key in enumerate(_objects(settings, "keys", path, inside)):
+                configfile.only(key, path, f"{inside}.keys[{at}]", ("name", "secret"))
+                _typed(key, path, f"{inside}.keys[{at}]", ("name", "secret"))
+
+
+def _typed(found: Obj, path: str, where: str, names: tuple[str, ...], *, number: str = "") -> None:
+    for name in names:
+        wanted: type = int if name == number else str
+        if found.get(name) is not None and type(found[name]) is not wanted:
+            raise BadFile(f"{path}: {where}.{name}: not {'a number' if wanted is int else 'a string'}")
+
+
+def _list(found: Obj, name: str, path: str, where: str) -> list[Any]:
+    value = found.get(name)
+    if value is not None and not isinstance(value, list):
+        raise BadFile(f"{path}: {f'{where}.' if where else ''}{name}: not a list")
+    return value or []
+
+
+def _objects(found: Obj, name: str, path: str, where: str) -> list[Obj]:
+    items = _list(found, name, path, where)
+    if not all(isinstance(item, dict) for item in items):
+        raise BadFile(f"{path}: {f'{where}.' if where else ''}{name}: not a list of objects")
+    return items

@@ -1,109 +1,76 @@
-"""How one value is sealed and opened: a class a scheme, a value a key. Forms and names are upstream's."""
+"""Who seals and opens the values of a resource: a local key, nobody, or a key management service behind `kms/`."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from typing import Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from apiserver.storage.encryption.ciphers import CannotOpen, Cipher
+from apiserver.storage.interface import CannotTransform
+
+__all__ = ["SEALED", "CannotOpen", "CannotTransform", "Identity", "Local", "Provider", "Remote"]
 
 SEALED = b"k8s:enc:"
-_BLOCK = 16
-_GCM_NONCE = 12
-_BOX_NONCE = 24
-
-
-class CannotOpen(ValueError):
-    """A stored value that no key of the configuration opens."""
 
 
 class Provider(Protocol):
     prefix: bytes  # of what it has sealed
 
-    def seal(self, plain: bytes, key: bytes) -> bytes:
-        """What to store under an etcd key, prefix included."""
+    @property
+    def form(self) -> bytes:
+        """What is stored in another form than this is out of date: the prefix, and with a service the key that it uses now."""
 
-    def open(self, sealed: bytes, key: bytes) -> bytes:
-        """The plain value of stored bytes that start with the prefix. Raises CannotOpen."""
+    async def seal(self, plain: bytes, key: bytes) -> bytes:
+        """What to store under an etcd key, prefix included. Raises CannotTransform."""
+
+    async def open(self, sealed: bytes, key: bytes) -> tuple[bytes, bytes]:
+        """(the plain value, its form) of stored bytes that start with the prefix.
+
+        Raises CannotOpen where it never will be opened, CannotTransform where the service does not answer."""
+
+
+class Remote(Provider, Protocol):
+    """One that has a key management service."""
+
+    name: str
+    healthy: bool  # so far as is known without asking
+
+    @property
+    def seconds(self) -> float:
+        """That a call to it may take."""
+
+    async def check(self) -> str:
+        """Why the service cannot be used; "" where it can. Answers are kept for a few seconds."""
+
+    async def poll(self) -> None:
+        """See that its state stays fresh, until cancelled."""
+
+    def close(self) -> None: ...
 
 
 class Identity:
     """As it is."""
 
-    prefix = b""
+    prefix = form = b""
 
-    def seal(self, plain: bytes, key: bytes) -> bytes:
+    async def seal(self, plain: bytes, key: bytes) -> bytes:
         return plain
 
-    def open(self, sealed: bytes, key: bytes) -> bytes:
+    async def open(self, sealed: bytes, key: bytes) -> tuple[bytes, bytes]:
         if sealed.startswith(SEALED):
             raise CannotOpen("the value is sealed with a key that the configuration does not have")
-        return sealed
+        return sealed, b""
 
 
-class AesGcm:
-    def __init__(self, name: str, secret: bytes):
-        self.prefix = b"k8s:enc:aesgcm:v1:%b:" % name.encode()
-        self._cipher = AESGCM(secret)
+class Local:
+    """A key of the configuration file."""
 
-    def seal(self, plain: bytes, key: bytes) -> bytes:
-        nonce = os.urandom(_GCM_NONCE)
-        return b"%b%b%b" % (self.prefix, nonce, self._cipher.encrypt(nonce, plain, key))
+    def __init__(self, scheme: str, name: str, make: Callable[[bytes], Cipher], secret: bytes):
+        self.prefix = self.form = b"k8s:enc:%b:v1:%b:" % (scheme.encode(), name.encode())
+        self._cipher = make(secret)
 
-    def open(self, sealed: bytes, key: bytes) -> bytes:
-        start = len(self.prefix)
-        nonce = sealed[start : start + _GCM_NONCE]
-        try:
-            return self._cipher.decrypt(nonce, sealed[start + _GCM_NONCE :], key)
-        except (InvalidTag, ValueError):
-            raise CannotOpen("the value was changed, moved, or sealed with another key of this name") from None
+    async def seal(self, plain: bytes, key: bytes) -> bytes:
+        return self.prefix + self._cipher.seal(plain, key)
 
-
-class AesCbc:
-    """Not authenticated; upstream keeps it for what was written long ago."""
-
-    def __init__(self, name: str, secret: bytes):
-        self.prefix = b"k8s:enc:aescbc:v1:%b:" % name.encode()
-        self._algorithm = algorithms.AES(secret)
-
-    def seal(self, plain: bytes, key: bytes) -> bytes:
-        vector = os.urandom(_BLOCK)
-        padding = _BLOCK - len(plain) % _BLOCK
-        sealing = Cipher(self._algorithm, modes.CBC(vector)).encryptor()
-        body = sealing.update(plain + bytes([padding]) * padding) + sealing.finalize()
-        return b"%b%b%b" % (self.prefix, vector, body)
-
-    def open(self, sealed: bytes, key: bytes) -> bytes:
-        start = len(self.prefix)
-        vector, body = sealed[start : start + _BLOCK], sealed[start + _BLOCK :]
-        if len(vector) != _BLOCK or not body or len(body) % _BLOCK:
-            raise CannotOpen("the sealed value is cut short")
-        opening = Cipher(self._algorithm, modes.CBC(vector)).decryptor()
-        plain = opening.update(body) + opening.finalize()
-        padding = plain[-1]
-        if not 1 <= padding <= _BLOCK or plain[-padding:] != bytes([padding]) * padding:
-            raise CannotOpen("the value was changed, or sealed with another key of this name")
-        return plain[:-padding]
-
-
-class SecretBox:
-    """XSalsa20 and Poly1305."""
-
-    def __init__(self, name: str, secret: bytes):
-        from nacl.secret import SecretBox as Box
-
-        self.prefix = b"k8s:enc:secretbox:v1:%b:" % name.encode()
-        self._box = Box(secret)
-
-    def seal(self, plain: bytes, key: bytes) -> bytes:
-        return self.prefix + bytes(self._box.encrypt(plain, os.urandom(_BOX_NONCE)))
-
-    def open(self, sealed: bytes, key: bytes) -> bytes:
-        from nacl.exceptions import CryptoError
-
-        try:
-            return bytes(self._box.decrypt(sealed[len(self.prefix) :]))
-        except (CryptoError, ValueError, TypeError):
-            raise CannotOpen("the value was changed, or sealed with another key of this name") from None
+    async def open(self, sealed: bytes, key: bytes) -> tuple[bytes, bytes]:
+        return self._cipher.open(sealed[len(self.prefix) :], key), self.prefix

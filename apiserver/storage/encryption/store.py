@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from time import perf_counter
 
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from apiserver.configfile import BadFile
-from apiserver.storage.encryption.configuration import Encryption, load
-from apiserver.storage.encryption.providers import CannotOpen
-from apiserver.storage.interface import Batch, Change, Page, RevisionMismatch, Store, Stored, ignore
-from pocketkube.base.clock import Clock, SystemClock
+from apiserver.storage.encryption.configuration import Encryption
+from apiserver.storage.encryption.measures import Measures
+from apiserver.storage.encryption.providers import SEALED, CannotOpen, Provider
+from apiserver.storage.interface import (
+    Batch,
+    CannotTransform,
+    Change,
+    Page,
+    RevisionMismatch,
+    Store,
+    Stored,
+    StoreUnavailable,
+    ignore,
+)
 
 log = logging.getLogger(__name__)
 
-RELOAD_SECONDS = 2.0
+Check = Callable[[], Awaitable[str]]
 
 
 class EncryptedStore(Collector):
-    """A metrics collector too."""
+    """A metrics collector too. `encryption` may be replaced at any time."""
 
-    def __init__(self, inner: Store, encryption: Encryption):
+    def __init__(self, inner: Store, encryption: Encryption, measures: Measures | None = None):
         self.encryption = encryption
+        self.measures = measures or Measures()
         self._inner = inner
-        self._sealed_by: dict[
-            str, bytes
-        ] = {}  # etcd key -> prefix of who sealed it, for the resources that are encrypted
+        self._forms: dict[str, bytes] = {}  # etcd key -> how it is sealed, for the resources that are encrypted
         self._told: Callable[[Change], None] = ignore
-        self._counts: dict[tuple[str, str, bytes], int] = {}  # direction, outcome, prefix
+        self._written: dict[bytes, bytes] = {}  # sealed -> plain values of writes under way
+        self._missed: set[str] = set()  # etcd keys whose change came while their service did not answer
         inner.acknowledged = self._acknowledged
 
     @property
@@ -43,116 +51,142 @@ class EncryptedStore(Collector):
         self._told = told
 
     def _acknowledged(self, change: Change) -> None:
-        self._told(self._opened_change(change))
+        """Stores tell of a write before it returns, and of no previous value."""
+        plain = self._written.get(change.value)
+        self._told(change if plain is None else change._replace(value=plain))
 
     def stale(self, key: str) -> bool:
         """Whether a value is sealed with another key than the one that seals now: to be written again though it is the same."""
         keys = self.encryption.keys_of(key)
-        return keys is not None and self._sealed_by.get(key, keys.write.prefix) != keys.write.prefix
+        return keys is not None and self._forms.get(key, keys.write.form) != keys.write.form
 
-    def _seal(self, key: str, value: bytes) -> bytes:
-        keys = self.encryption.keys_of(key)
-        if keys is None:
-            return value
-        self._count("to_storage", "OK", keys.write.prefix)
-        return keys.write.seal(value, key.encode())
+    def health_checks(self) -> dict[str, Check]:
+        """Of key management services, as upstream names them: one for all, or one each."""
+        if self.encryption.one_check:
+            return {"kms-providers": lambda: self.encryption.check()}
+        return {f"kms-provider-{at}": service.check for at, service in enumerate(self.encryption.services)}
 
-    def _count(self, direction: str, outcome: str, prefix: bytes) -> None:
-        at = (direction, outcome, prefix)
-        self._counts[at] = self._counts.get(at, 0) + 1
+    def collect(self) -> Iterable[Metric]:
+        return self.measures.collect()
 
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        labels = ["transformation_type", "status", "transformer_prefix"]
-        words = "Values sealed and opened."
-        family = CounterMetricFamily("apiserver_storage_transformation_operations", words, labels=labels)
-        for (direction, outcome, prefix), count in self._counts.items():
-            family.add_metric([direction, outcome, prefix.decode()], count)
-        yield family
+    # reads
 
-    def _open(self, stored: Stored) -> Stored:
-        """Opened; a value that cannot be is left as it is, which no one can read, and said."""
+    async def _open(self, stored: Stored) -> Stored:
+        """Opened; a value that never can be is left as it is, which no one can read, and said. Raises CannotTransform."""
         keys = self.encryption.keys_of(stored.key)
         if keys is None:
+            if stored.value.startswith(SEALED):
+                log.error("the stored value of %s is sealed, and no key is configured for it", stored.key)
             return stored
+        started, prefix = perf_counter(), b"unknown"
         try:
-            plain, by = keys.open(stored.value, stored.key)
+            provider = keys.reader(stored.value)
+            prefix = provider.prefix
+            plain, form = await provider.open(stored.value, stored.key.encode())
         except CannotOpen as failure:
-            self._count("from_storage", "Internal", b"unknown")
+            self.measures.transformed("from_storage", prefix, "Internal", 0.0)
             log.error("the stored value of %s cannot be opened: %s", stored.key, failure)
             return stored
-        self._sealed_by[stored.key] = by
-        self._count("from_storage", "OK", by)
+        except CannotTransform as failure:
+            self.measures.transformed("from_storage", prefix, "Unavailable", 0.0)
+            raise CannotTransform(f'unable to transform key "{stored.key}": {failure}') from None
+        self._forms[stored.key] = form
+        self.measures.transformed("from_storage", prefix, "OK", perf_counter() - started)
         return stored._replace(value=plain)
-
-    def _opened_change(self, change: Change) -> Change:
-        if self.encryption.keys_of(change.key) is None:
-            return change
-        previous = None
-        if change.previous is not None:
-            previous = self._open(change.previous)
-        if change.deleted:
-            self._sealed_by.pop(change.key, None)
-            return change._replace(previous=previous)
-        return change._replace(
-            value=self._open(Stored(change.key, change.value, change.revision)).value, previous=previous
-        )
 
     async def get(self, key: str) -> Stored | None:
         found = await self._inner.get(key)
-        return None if found is None else self._open(found)
+        return None if found is None else await self._open(found)
 
     async def list(self, prefix: str, *, limit: int = 0, start: str = "", revision: int = 0) -> Page:
         page = await self._inner.list(prefix, limit=limit, start=start, revision=revision)
-        items = [self._open(item) for item in page.items]
+        items = [await self._open(item) for item in page.items]
         return Page(items=items, revision=page.revision, more=page.more, remaining=page.remaining)
-
-    async def create(self, key: str, value: bytes, *, ttl_seconds: int = 0) -> int:
-        return await self._inner.create(key, self._seal(key, value), ttl_seconds=ttl_seconds)
-
-    async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
-        try:
-            return await self._inner.update(key, self._seal(key, value), revision=revision, ttl_seconds=ttl_seconds)
-        except RevisionMismatch as mismatch:
-            raise RevisionMismatch(self._open(mismatch.current)) from None
-
-    async def delete(self, key: str, *, revision: int) -> int:
-        try:
-            return await self._inner.delete(key, revision=revision)
-        except RevisionMismatch as mismatch:
-            raise RevisionMismatch(self._open(mismatch.current)) from None
 
     async def current_revision(self) -> int:
         return await self._inner.current_revision()
 
     async def watch(self, prefix: str, *, after: int, previous: bool = False) -> AsyncIterator[Batch]:
+        """One stream brings all resources: it goes on where a service does not answer, and breaks once it does again, so
+        that everything is read anew."""
+        self._missed.clear()
         async for batch in self._inner.watch(prefix, after=after, previous=previous):
-            yield Batch([self._opened_change(change) for change in batch.changes], batch.revision)
+            if self._missed and not self._silent():
+                raise StoreUnavailable("a key management service answers again")
+            yield Batch([await self._opened_change(change) for change in batch.changes], batch.revision)
+
+    def _silent(self) -> bool:
+        return not all(service.healthy for service in self.encryption.services)
+
+    async def _opened_change(self, change: Change) -> Change:
+        if self.encryption.keys_of(change.key) is None:
+            return change
+        try:
+            previous = await self._opened_unless_silent(change.previous) if change.previous is not None else None
+            if change.deleted:
+                self._forms.pop(change.key, None)
+                return change._replace(previous=previous)
+            stored = await self._opened_unless_silent(Stored(change.key, change.value, change.revision))
+        except CannotTransform as failure:
+            self._missed.add(change.key)
+            log.error("a change is missed until its key can be had: %s", failure)
+            return change
+        return change._replace(value=stored.value, previous=previous)
+
+    async def _opened_unless_silent(self, stored: Stored) -> Stored:
+        if self._missed and self._silent():
+            raise CannotTransform(f'unable to transform key "{stored.key}": a key management service is silent')
+        return await self._open(stored)
+
+    # writes
+
+    async def _seal(self, key: str, value: bytes) -> bytes:
+        keys = self.encryption.keys_of(key)
+        if keys is None:
+            return value
+        write: Provider = keys.write
+        started = perf_counter()
+        try:
+            sealed = await write.seal(value, key.encode())
+        except CannotTransform:
+            self.measures.transformed("to_storage", write.prefix, "Unavailable", 0.0)
+            raise
+        self.measures.transformed("to_storage", write.prefix, "OK", perf_counter() - started)
+        self._written[sealed] = value
+        self._forms[key] = write.form
+        return sealed
+
+    async def create(self, key: str, value: bytes, *, ttl_seconds: int = 0) -> int:
+        sealed = await self._seal(key, value)
+        try:
+            return await self._inner.create(key, sealed, ttl_seconds=ttl_seconds)
+        finally:
+            self._written.pop(sealed, None)
+
+    async def update(self, key: str, value: bytes, *, revision: int, ttl_seconds: int = 0) -> int:
+        before = self._forms.get(key)
+        sealed = await self._seal(key, value)
+        try:
+            return await self._inner.update(key, sealed, revision=revision, ttl_seconds=ttl_seconds)
+        except RevisionMismatch as mismatch:
+            raise RevisionMismatch(await self._open(mismatch.current)) from None
+        except BaseException:
+            if before is not None:
+                self._forms[key] = before
+            raise
+        finally:
+            self._written.pop(sealed, None)
+
+    async def delete(self, key: str, *, revision: int) -> int:
+        try:
+            return await self._inner.delete(key, revision=revision)
+        except RevisionMismatch as mismatch:
+            raise RevisionMismatch(await self._open(mismatch.current)) from None
 
     async def compact(self, revision: int) -> None:
         await self._inner.compact(revision)
 
     async def close(self) -> None:
+        for service in self.encryption.services:
+            service.close()
         await self._inner.close()
-
-    async def follow(self, path: str, *, clock: Clock | None = None) -> None:
-        """Take over the configuration file whenever it changes, until cancelled; a bad one is said and not taken."""
-        clock = clock or SystemClock()
-        seen = await asyncio.to_thread(_read, path)
-        while True:
-            await clock.sleep(RELOAD_SECONDS)
-            now = await asyncio.to_thread(_read, path)
-            if now == seen:
-                continue
-            seen = now
-            try:
-                self.encryption = await asyncio.to_thread(load, path)
-                log.info("took over the encryption configuration in %s", path)
-            except BadFile as bad:
-                log.error("the encryption configuration stays as it was: %s", bad)
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError:
-        return b""

@@ -9,8 +9,9 @@ import pytest
 
 from apiserver.storage.encoding import encode
 from apiserver.storage.encryption import EncryptedStore, Encryption
+from apiserver.storage.encryption.ciphers import AesGcm
 from apiserver.storage.encryption.configuration import Keys
-from apiserver.storage.encryption.providers import AesGcm
+from apiserver.storage.encryption.providers import Local
 from apiserver.storage.etcd import EtcdStore
 from apiserver.storage.interface import Store
 from apiserver.storage.memory import MemoryStore
@@ -22,7 +23,8 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "memory":
         opened = MemoryStore()
     elif request.param == "encrypted":
-        opened = EncryptedStore(MemoryStore(), Encryption([("*.*", Keys(key := AesGcm("k", bytes(32)), (key,)))]))
+        key = Local("aesgcm", "k", AesGcm, bytes(32))
+        opened = EncryptedStore(MemoryStore(), Encryption({"*.*": Keys(key, (key,))}))
     else:
         opened = EtcdStore([request.getfixturevalue("etcd").endpoint])
     yield opened

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from apiserver.app import encrypted
 from apiserver.configfile import BadFile
 from apiserver.options import Options
-from apiserver.storage.encryption import EncryptedStore, load
-from apiserver.storage.encryption.providers import AesCbc, AesGcm, CannotOpen, Provider, SecretBox
+from apiserver.storage.encryption import EncryptedStore, Measures, Settings, Upkeep, load
+from apiserver.storage.encryption.ciphers import AesCbc, AesGcm, CannotOpen, Cipher, DerivedGcm, SecretBox
 from apiserver.storage.etcd import EtcdStore
 from apiserver.storage.memory import MemoryStore
 from pocketkube.base.clock import FakeClock
@@ -28,19 +28,18 @@ from tests.apiserver.server import Client, eventually, running
 from tests.conftest import Etcd
 
 KEY = b"/registry/secrets/default/s"
-PROVIDERS: list[Provider] = [AesGcm("a", bytes(range(32))), AesCbc("b", bytes(16)), SecretBox("c", bytes(32))]
-by_name = pytest.mark.parametrize("provider", PROVIDERS, ids=["aesgcm", "aescbc", "secretbox"])
+CIPHERS: list[Cipher] = [AesGcm(bytes(range(32))), AesCbc(bytes(16)), SecretBox(bytes(32)), DerivedGcm(bytes(32))]
+by_name = pytest.mark.parametrize("cipher", CIPHERS, ids=["aesgcm", "aescbc", "secretbox", "derived"])
 
 
 @by_name
-def test_round_trip(provider: Provider) -> None:
+def test_round_trip(cipher: Cipher) -> None:
     @settings(max_examples=40)
     @given(st.binary(max_size=100))
     def holds(plain: bytes) -> None:
-        sealed = provider.seal(plain, KEY)
-        assert sealed.startswith(provider.prefix)
-        assert provider.open(sealed, KEY) == plain
-        assert sealed != provider.seal(plain, KEY), "never twice the same"
+        sealed = cipher.seal(plain, KEY)
+        assert cipher.open(sealed, KEY) == plain
+        assert sealed != cipher.seal(plain, KEY), "never twice the same"
 
     holds()
 
@@ -48,26 +47,25 @@ def test_round_trip(provider: Provider) -> None:
 @by_name
 @settings(max_examples=40)
 @given(data=st.data())
-def test_hostile_values(provider: Provider, data: st.DataObject) -> None:
+def test_hostile_values(cipher: Cipher, data: st.DataObject) -> None:
     """Whatever lies in the store: opened or refused, nothing else."""
-    sealed = provider.prefix + data.draw(st.binary(max_size=80))
     with contextlib.suppress(CannotOpen):
-        provider.open(sealed, KEY)
+        cipher.open(data.draw(st.binary(max_size=80)), KEY)
 
 
 def test_the_form_is_fixed() -> None:
-    """Prefix, nonce of 12 bytes, sealed value and tag, with the etcd key as authenticated data."""
+    """Nonce of 12 bytes, sealed value and tag, with the etcd key as authenticated data."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     secret, nonce = bytes(range(32)), bytes(range(12))
-    sealed = b"k8s:enc:aesgcm:v1:a:" + nonce + AESGCM(secret).encrypt(nonce, b"value", KEY)
-    assert AesGcm("a", secret).open(sealed, KEY) == b"value"
+    sealed = nonce + AESGCM(secret).encrypt(nonce, b"value", KEY)
+    assert AesGcm(secret).open(sealed, KEY) == b"value"
 
 
 def test_a_value_that_was_moved_cannot_be_opened() -> None:
-    provider = PROVIDERS[0]
+    cipher = CIPHERS[0]
     with pytest.raises(CannotOpen):
-        provider.open(provider.seal(b"x", KEY), b"/registry/secrets/default/t")
+        cipher.open(cipher.seal(b"x", KEY), b"/registry/secrets/default/t")
 
 
 def secret_of(number: int, size: int = 32) -> str:
@@ -79,6 +77,10 @@ def provider_of(scheme: str, *keys: str) -> dict[str, Any]:
 
 
 IDENTITY: dict[str, Any] = {"identity": {}}
+
+
+def kms_of(**more: Any) -> dict[str, Any]:
+    return {"kms": {"apiVersion": "v2", "name": "a", "endpoint": "unix:///a", **more}}
 
 
 def write(path: Path, providers: Sequence[dict[str, Any]], resources: Sequence[str] = ("secrets",)) -> str:
@@ -114,13 +116,49 @@ def test_patterns(tmp_path: Path, patterns: list[str], key: str, is_sealed: bool
     [
         pytest.param("a: [", "expected", id="no YAML"),
         pytest.param("kind: Policy", "a EncryptionConfiguration of", id="another kind"),
-        pytest.param([], "at least one provider", id="no providers"),
-        pytest.param([{"aesgcm": {"keys": []}}], "at least one key", id="no keys"),
-        pytest.param([{"aesgcm": {"keys": [{"name": "a", "secret": "!"}]}}], "base64", id="not base64"),
-        pytest.param([{"secretbox": {"keys": [{"name": "a", "secret": "YQ=="}]}}], "1 bytes, 32 are", id="short"),
-        pytest.param([{"kms": {"name": "x"}}], "key management services", id="kms"),
-        pytest.param([{"rot13": {}}], "unknown field", id="unknown"),
-        pytest.param([{**IDENTITY, "aesgcm": {}}], "exactly one provider", id="two in one"),
+        pytest.param(
+            [], "resources[0].providers: Required value: at least one resources[0].providers", id="no providers"
+        ),
+        pytest.param(
+            [{"aesgcm": {"keys": []}}], "aesgcm.keys: Required value: at least one keys is required", id="no keys"
+        ),
+        pytest.param(
+            [{"aesgcm": {"keys": [{"name": "a", "secret": "!"}]}}], "secrets must be base64 encoded", id="not base64"
+        ),
+        pytest.param([{"aesgcm": {"keys": [{"name": "a"}]}}], "secret is a mandatory field for a key", id="no secret"),
+        pytest.param(
+            [{"aesgcm": {"keys": [{"secret": secret_of(1)}]}}], "name is a mandatory field for a key", id="no name"
+        ),
+        pytest.param(
+            [{"secretbox": {"keys": [{"name": "a", "secret": "YQ=="}]}}],
+            'secret: Invalid value: "REDACTED": secret is not of the expected length, got 1, expected one of [32]',
+            id="short",
+        ),
+        pytest.param([{"rot13": {}}], 'unknown field "resources[0].providers[0].rot13"', id="unknown"),
+        pytest.param([{"identity": []}], "providers[0].identity: not an object", id="shape"),
+        pytest.param([{}], "provider does not contain any of the expected providers", id="nothing"),
+        pytest.param(
+            [{**IDENTITY, "aesgcm": {}}], "more than one provider specified in a single element", id="two in one"
+        ),
+        pytest.param([kms_of(name="a:b")], "invalid KMS provider name a:b, must not contain ':'", id="name"),
+        pytest.param(
+            [kms_of(name="")], "kms.name: Required value: name is a mandatory field for a provider", id="no kms name"
+        ),
+        pytest.param([kms_of(), kms_of()], "duplicate KMS provider name a, names must be unique", id="twice"),
+        pytest.param(
+            [kms_of(timeout="0s")], 'timeout: Invalid value: "0s": timeout should be a positive value', id="timeout"
+        ),
+        pytest.param([kms_of(timeout="soon")], 'invalid duration "soon"', id="no duration"),
+        pytest.param([kms_of(endpoint="")], "endpoint is a mandatory field for a kms", id="no endpoint"),
+        pytest.param(
+            [kms_of(endpoint="http://a")], 'unsupported scheme "http" for KMS provider, only unix', id="scheme"
+        ),
+        pytest.param([kms_of(cachesize=3)], "cachesize is not supported in v2", id="cache"),
+        pytest.param(
+            [kms_of(cachesize=0, apiVersion="v1")], "should be a positive value, or negative to disable", id="no cache"
+        ),
+        pytest.param([kms_of(apiVersion="v3")], "unsupported apiVersion apiVersion for KMS provider", id="version"),
+        pytest.param([kms_of(port=1)], 'unknown field "resources[0].providers[0].kms.port"', id="kms field"),
     ],
 )
 def test_bad_files(tmp_path: Path, text: Any, words: str) -> None:
@@ -133,6 +171,67 @@ def test_bad_files(tmp_path: Path, text: Any, words: str) -> None:
         load(str(path))
     assert words in str(bad.value)
     assert "\n" not in str(bad.value)
+
+
+AES = {"aesgcm": {"keys": [{"name": "a", "secret": secret_of(1)}]}}
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        pytest.param([[]], "resources[0].resources: Required value: at least one resources[0].resources", id="none"),
+        pytest.param([["Secrets"]], "resource name should not contain capital letters", id="capitals"),
+        pytest.param([["*"]], "use '*.' to encrypt all the resources from core API group or *.* to", id="star"),
+        pytest.param([["secrets", "secrets"]], "the same resource cannot be specified multiple times", id="twice"),
+        pytest.param([["secrets", "*."]], "using overlapping resources such as 'secrets' and '*.'", id="overlap"),
+        pytest.param([["secrets", "*.*"]], "using overlapping resources such as 'secrets' and '*.'", id="everything"),
+        pytest.param([["events.events.k8s.io"]], "Use 'events' instead in the config file", id="events"),
+        pytest.param([["ingresses.extensions"]], "'extensions' group has been removed", id="extensions"),
+        pytest.param([["serviceipallocations"]], "resources which do not have REST API/s cannot be encrypted", id="no API"),
+        pytest.param([["secrets.*"]], "encrypting the same resource across groups is not supported", id="across"),
+        pytest.param([["*.apps"], ["deployments.apps"]], 'resource "deployments.apps" is masked by earlier rule "*.apps"', id="masked"),
+        pytest.param([["*.*"], ["secrets"]], 'resource "secrets" is masked by earlier rule "*.*"', id="masked by all"),
+        pytest.param([["secrets", 1]], "not a list of strings", id="types"),
+        pytest.param([["a", "a"], ["*"]], ", resources[1].resources[0]: Invalid value", id="all are told"),
+    ],
+)  # fmt: skip
+def test_bad_resources(tmp_path: Path, resources: list[list[Any]], words: str) -> None:
+    with pytest.raises(BadFile) as bad:
+        load(several(tmp_path / "e", *((names, [AES]) for names in resources)))
+    assert words in str(bad.value)
+
+
+def several(path: Path, *parts: tuple[Sequence[Any], Sequence[dict[str, Any]]]) -> str:
+    config = {
+        "kind": "EncryptionConfiguration",
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "resources": [{"resources": list(names), "providers": list(providers)} for names, providers in parts],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+def test_several_lists(tmp_path: Path) -> None:
+    """The narrowest rule holds; a resource that is named again gets more that read."""
+    path = several(
+        tmp_path / "e",
+        (["secrets"], [provider_of("aesgcm", "a")]),
+        (["deployments.apps"], [IDENTITY]),
+        (["secrets", "*.apps"], [provider_of("aescbc", "b"), IDENTITY]),
+        (["*.*"], [provider_of("secretbox", "c")]),
+    )
+    encryption = load(path)
+    found = {
+        name: encryption.keys_of(f"/registry/{name}/x") for name in ("secrets", "deployments", "daemonsets", "pods")
+    }
+    assert {name: keys.write.prefix for name, keys in found.items() if keys} == {
+        "secrets": b"k8s:enc:aesgcm:v1:a:",
+        "deployments": b"",
+        "daemonsets": b"k8s:enc:aescbc:v1:b:",
+        "pods": b"k8s:enc:secretbox:v1:c:",
+    }
+    secrets = found["secrets"]
+    assert secrets is not None and len(secrets.read) == 3
 
 
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -189,9 +288,10 @@ async def test_a_lost_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
 async def test_the_file_is_taken_over_when_it_changes(tmp_path: Path) -> None:
     path = write(tmp_path / "e.yaml", [IDENTITY])
     inner, clock = MemoryStore(), FakeClock()
-    store = EncryptedStore(inner, load(path))
+    settings = Settings(Measures(), reload=True, clock=clock)
+    store = EncryptedStore(inner, load(path, settings))
     before = store.encryption
-    task = asyncio.create_task(store.follow(path, clock=clock))
+    task = asyncio.create_task(Upkeep(store, path, settings).run())
 
     async def changed() -> bool:
         clock.advance(5)
