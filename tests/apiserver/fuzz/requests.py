@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from random import Random
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -207,11 +208,11 @@ class Requests:
             if isinstance(place, list):
                 places += place
                 if rng.random() < 0.1:
-                    place.append(dict(rng.choice(_DIRECTIVES)))
+                    place.append(deepcopy(rng.choice(_DIRECTIVES)))
             elif isinstance(place, dict):
                 places += place.values()
                 if rng.random() < 0.1:
-                    place.update(rng.choice(_DIRECTIVES))
+                    place.update(deepcopy(rng.choice(_DIRECTIVES)))
                 lists = [key for key, value in place.items() if isinstance(value, list)]
                 if lists and rng.random() < 0.2:
                     word = rng.choice(("$setElementOrder/", "$deleteFromPrimitiveList/"))
