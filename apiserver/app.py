@@ -23,7 +23,9 @@ from apiserver.flowcontrol import InFlight, Turns, upkeep
 from apiserver.flowcontrol.turns import GROUP
 from apiserver.handlers import metrics
 from apiserver.holdings import Holdings
+from apiserver.interfaces import RequestInfo
 from apiserver.kubelets import Kubelets
+from apiserver.metrics import Requests
 from apiserver.options import Options
 from apiserver.registry import repair
 from apiserver.registry.cluster import RegistryCluster
@@ -102,10 +104,18 @@ class Server:
             aggregation=self.aggregation,
             turns=_turns(self.registry, flags),
             auditor=_auditor(flags),
+            requests=Requests(self._serves),
             tokens=identity.token_issuer(flags),
             public_keys=identity.public_keys(flags),
             health_checks=self.store.health_checks() if hasattr(self.store, "health_checks") else {},
         )
+
+    def _serves(self, info: RequestInfo) -> bool:
+        """Whether this server, or one behind it, has what a path names."""
+        resource = self.registry.find(info.group, info.version, info.resource)
+        if resource is None:
+            return (info.group, info.version) in self.aggregation.services
+        return not info.subresource or any(part.name == info.subresource for part in resource.kind.subresources)
 
     def _measure(self) -> None:
         """Show what this server counts in its metrics."""

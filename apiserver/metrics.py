@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -18,6 +18,7 @@ SIZES = tuple(1000.0 * 10**n for n in range(7))  # bytes; upstream's
 _TERMINATED = (429, 504)
 # Seconds; upstream's.
 BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
+MOST_SERIES = 20_000
 _LABELS = ("verb", "group", "version", "resource", "subresource", "scope", "component")
 _READING = frozenset(("GET", "HEAD", "OPTIONS"))
 _VERBS = {"create": "POST", "update": "PUT", "patch": "PATCH", "deletecollection": "DELETECOLLECTION"}
@@ -37,9 +38,10 @@ class _Series:
 
 
 class Requests(Collector):
-    """Register it with a Prometheus registry."""
+    """Register it with a Prometheus registry. What nobody serves is counted together: clients name what they like."""
 
-    def __init__(self) -> None:
+    def __init__(self, served: Callable[[RequestInfo], bool] = lambda info: True) -> None:
+        self._served = served
         self._series: dict[Key, _Series] = {}
         self.reading = 0  # in flight
         self.mutating = 0
@@ -64,7 +66,7 @@ class Requests(Collector):
         )  # fmt: skip
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = _Series()
+            series = self._first(key, info)
         series.codes[code] = series.codes.get(code, 0) + 1
         series.seconds += seconds
         series.buckets[bisect_left(BUCKETS, seconds)] += 1
@@ -72,6 +74,11 @@ class Requests(Collector):
             series.size += size
             series.sizes[bisect_left(SIZES, size)] += 1
         return seconds
+
+    def _first(self, key: Key, info: RequestInfo) -> _Series:
+        if len(self._series) >= MOST_SERIES or (info.resource and not self._served(info)):
+            key = (info.verb, "", "", "", "", False, False)
+        return self._series.setdefault(key, _Series())
 
     def collect(self) -> Iterable[Metric]:
         yield self._totals()

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 from apiserver.interfaces import RequestInfo
 from apiserver.request import Request
+from pocketkube.base.kept import Kept
 
 _BY_METHOD = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _OF_NAMESPACE = frozenset(("status", "finalize"))
 _VERBS = frozenset(("watch", "proxy"))  # that once stood in paths
-_KEPT = 16_384
-
-_known: dict[tuple[str, str], RequestInfo] = {}
+_known: Kept[tuple[str, str], RequestInfo] = Kept()
 
 
 def request_info(request: Request) -> RequestInfo:
@@ -20,10 +19,7 @@ def request_info(request: Request) -> RequestInfo:
     key = (request.method, request.path)
     info = _known.get(key)
     if info is None:
-        info = parse(*key)
-        if len(_known) >= _KEPT:
-            _known.clear()
-        _known[key] = info
+        info = _known.keep(key, parse(*key))
     if request.scope["query_string"] and info.verb in ("list", "deletecollection", "watch"):
         return _with_query(info, request)
     return info

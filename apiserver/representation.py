@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import lru_cache
 from operator import methodcaller
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from apiserver.storage.entry import NO_LABELS
 from apiserver.tails import Tail
 from pocketkube.api.meta import errors
 from pocketkube.base.clock import Clock
+from pocketkube.base.kept import remembered
 
 Obj = dict[str, Any]
 
@@ -42,7 +42,7 @@ _SHAPES = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 _ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def parse_accept(accept: bytes) -> Form:
     """The first form in the client's order that can be served. Raises NotAcceptable."""
     clauses = [

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +14,7 @@ import orjson
 
 from apiserver.interfaces import RequestInfo, User
 from pocketkube.api.meta import errors
+from pocketkube.base.kept import remembered
 
 if TYPE_CHECKING:
     from apiserver.audit.record import Record
@@ -86,7 +86,7 @@ def parse_integer(text: str) -> int:
     return value
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def parse_query(raw: bytes) -> Mapping[str, str]:
     """The last value of each parameter. The result is shared: never change it."""
     try:

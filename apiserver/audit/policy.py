@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from apiserver import configfile
 from apiserver.configfile import BadFile
 from apiserver.interfaces import RequestInfo, User
+from pocketkube.base.kept import Kept
 
 Obj = dict[str, Any]
 
@@ -17,7 +18,6 @@ STAGES = ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic")
 _RULE_FIELDS = (
     "level", "users", "userGroups", "verbs", "resources", "namespaces", "nonResourceURLs", "omitStages", "omitManagedFields",
 )  # fmt: skip
-_KEPT = 16_384
 
 
 class Ruling(NamedTuple):
@@ -40,7 +40,7 @@ class Policy:
     def __init__(self, rules: list[_Rule], *, by_name: bool):
         self._rules = rules
         self._by_name = by_name
-        self._known: dict[tuple[object, ...], Ruling] = {}
+        self._known: Kept[tuple[object, ...], Ruling] = Kept()
 
     def ruling(self, user: User | None, info: RequestInfo) -> Ruling:
         """That of the first rule that fits. `user` None: nobody was authenticated."""
@@ -50,9 +50,7 @@ class Policy:
         )  # fmt: skip
         found = self._known.get(key)
         if found is None:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            found = self._known[key] = next((r.ruling for r in self._rules if r.fits(user, info)), NOTHING)
+            found = self._known.keep(key, next((r.ruling for r in self._rules if r.fits(user, info)), NOTHING))
         return found
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from apiserver.authz import rules
 from apiserver.interfaces import Cluster, Decision, RequestInfo, User
+from pocketkube.base.kept import Kept
 
 Obj = dict[str, Any]
 
 GROUP = "rbac.authorization.k8s.io"
-_KEPT = 16384
 _NO = Decision(False)
 
 
@@ -45,7 +45,7 @@ class RBAC:
         self._cluster = cluster
         self._revisions: tuple[int, int, int, int] | None = None
         self._grants: dict[tuple[str, str], list[Grant]] = {}
-        self._shapes: dict[tuple[object, ...], _Shape] = {}
+        self._shapes: Kept[tuple[object, ...], _Shape] = Kept()
 
     def authorize(self, user: User, request: RequestInfo) -> Decision:
         revision = self._cluster.revision
@@ -72,10 +72,7 @@ class RBAC:
             key = (user.name, user.groups, request.verb, request.path)
         shape = self._shapes.get(key)
         if shape is None:
-            shape = self._shape(user, request)
-            if len(self._shapes) >= _KEPT:
-                self._shapes.clear()
-            self._shapes[key] = shape
+            shape = self._shapes.keep(key, self._shape(user, request))
         if shape.always is not None:
             return shape.always
         for names, decision in shape.named:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from pocketkube.api.meta import errors, selectors
+from pocketkube.base.kept import remembered
 
 Obj = dict[str, Any]
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def of_fields(text: str) -> tuple[Obj, ...]:
     """`spec.nodeName=n1,a!=b` as In and NotIn requirements."""
     if not text:
@@ -24,7 +24,7 @@ def of_fields(text: str) -> tuple[Obj, ...]:
     )
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def of_labels(text: str) -> tuple[Obj, ...]:
     """Label requirements: In, NotIn, Exists, DoesNotExist; what compares numbers cannot be said and is left out."""
     if not text:

@@ -13,13 +13,13 @@ from apiserver.flowcontrol.level import Level, Limits
 from apiserver.interfaces import RequestInfo, User
 from apiserver.storage.cache import ResourceCache
 from pocketkube.api.kinds.flowcontrol import _fixed
+from pocketkube.base.kept import Kept
 
 Obj = dict[str, Any]
 
 GROUP = "flowcontrol.apiserver.k8s.io"
 WAIT_BUCKETS = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)  # seconds; upstream's
 LONG_RUNNING = frozenset(("attach", "exec", "proxy", "log", "portforward"))
-_KEPT = 16_384
 
 
 class Schema:
@@ -70,7 +70,7 @@ class Turns:
         self._level_cache = levels
         self._levels: dict[str, Level] = {}
         self._known_schemas: dict[str, Schema] = {}
-        self._flows: dict[tuple[object, ...], Flow] = {}
+        self._flows: Kept[tuple[object, ...], Flow] = Kept()
         self._at = (-1, -1)
 
     def flow_of(self, user: User, info: RequestInfo) -> Flow:
@@ -82,9 +82,7 @@ class Turns:
         )  # fmt: skip
         flow = self._flows.get(key)
         if flow is None:
-            if len(self._flows) >= _KEPT:
-                self._flows.clear()
-            flow = self._flows[key] = self._classify(user, info)
+            flow = self._flows.keep(key, self._classify(user, info))
         return flow
 
     def _classify(self, user: User, info: RequestInfo) -> Flow:

@@ -23,6 +23,7 @@ Obj = dict[str, Any]
 
 MAGIC = b"k8s\x00"
 _DEPTH = 100
+_NO_FIELDS: dict[int, tuple[str, str]] = {}
 _WRONG = (
     IndexError,
     ValueError,
@@ -123,7 +124,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 def _message(data: bytes, definition: str, depth: int) -> Obj:
     if depth > _DEPTH:
         raise ValueError("too deep")
-    fields = _table()[definition]
+    fields = _table().get(definition, _NO_FIELDS)  # what has none is in no table
     obj: Obj = {}
     for number, raw in _fields(data):
         field = fields.get(number)

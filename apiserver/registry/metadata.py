@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 from typing import Any
 
 from apiserver.registry.resource import Resource
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors, field, names
 from pocketkube.api.meta.field import FieldError
+from pocketkube.base.kept import remembered
 
 Obj = dict[str, Any]
 
@@ -202,13 +202,13 @@ def _owners(owners: list[Obj]) -> list[FieldError]:
     return found
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _label_faults(key: str, value: str) -> tuple[FieldError, ...]:
     faults = [field.invalid("metadata.labels", key, why) for why in names.is_qualified_name(key)]
     return (*faults, *(field.invalid("metadata.labels", value, why) for why in names.is_label_value(value)))
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _qualified_faults(key: str) -> tuple[str, ...]:
     return tuple(names.is_qualified_name(key))
 

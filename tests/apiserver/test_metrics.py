@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from apiserver import gathering
+from apiserver import gathering, paths
 from apiserver.gathering import merge
 from apiserver.storage.etcd.timing import resource_of, timings
 from tests.apiserver.server import Client
@@ -134,3 +134,21 @@ async def test_workers_tell_each_other(tmp_path: Path, caplog: pytest.LogCapture
 
 def _others(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.sock") if path.stem != "1"]
+
+
+async def test_what_nobody_serves_is_counted_together(client: Client) -> None:
+    before = len(client.server.api.requests._series)
+    for number in range(50):
+        assert (await client("GET", f"/apis/g{number}.example.com/v1/things")).status == 404
+        assert (await client("GET", f"/api/v1/namespaces/default/pods/p/part{number}")).status == 404
+        assert (await client.acting_as("nobody")("GET", f"/api/v{number}2/pods")).status == 401
+    assert len(client.server.api.requests._series) <= before + 2
+    found = await samples(client)
+    assert sum(count for name, count in found.items() if name.startswith("apiserver_request_total{code=404")) >= 100
+
+
+async def test_long_paths_are_not_remembered(client: Client) -> None:
+    before = len(paths._known)
+    for number in range(20):
+        assert (await client("GET", f"/api/v1/namespaces/default/configmaps/{number}{'x' * 2000}")).status == 404
+    assert len(paths._known) == before

@@ -139,3 +139,8 @@ async def test_a_custom_kind_has_no_protobuf(client: Client) -> None:
         "POST", crd, envelope("apiextensions.k8s.io/v1", "CustomResourceDefinition", b""), media=MEDIA
     )
     assert answer.status == 415
+
+
+def test_a_message_without_fields() -> None:
+    """That it is there is all that it says."""
+    assert wire._message(message(f1=1), "io.k8s.api.scheduling.v1beta1.BasicSchedulingPolicy", 0) == {}

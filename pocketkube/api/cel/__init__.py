@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from pocketkube.api.cel import literals, syntax
+from pocketkube.base.kept import remembered
 
 __all__ = ["CompileError", "EvaluationError", "Program", "compile_expression"]
 
@@ -63,7 +64,7 @@ class Program:
         return bytes(found) if isinstance(found, bytearray) else found
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096, longest=1 << 16)
 def compile_expression(source: str, variables: tuple[str, ...] = POLICY) -> Program:
     """A program over DYN `variables`. Raises CompileError."""
     environment = _environment(variables)

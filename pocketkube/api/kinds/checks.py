@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from pocketkube.api.meta import field, names, quantity
 from pocketkube.api.meta.field import FieldError
+from pocketkube.base.kept import remembered
 
 Obj = dict[str, Any]
 Errors = list[FieldError]
@@ -49,22 +49,22 @@ def named(path: str, value: str, check: Callable[[str], list[str]]) -> Errors:
     return [field.invalid(path, value, why) for why in check(value)]
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def dns_label(value: str) -> tuple[str, ...]:
     return tuple(names.is_dns_label(value))
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def dns_subdomain(value: str) -> tuple[str, ...]:
     return tuple(names.is_dns_subdomain(value))
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def qualified(value: str) -> tuple[str, ...]:
     return tuple(names.is_qualified_name(value))
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def label_value(value: str) -> tuple[str, ...]:
     return tuple(names.is_label_value(value))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_CEILING, Context, Decimal, localcontext
-from functools import lru_cache
+
+from pocketkube.base.kept import remembered
 
 FORMAT_WRONG = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 SUFFIX_WRONG = "unable to parse quantity's suffix"
@@ -45,7 +46,7 @@ def _split(text: str) -> tuple[Decimal, str]:
         return value.scaleb(int(exponent[1])), suffix
 
 
-@lru_cache(maxsize=65536)
+@remembered(65536, longest=64)
 def parse(text: str) -> Decimal:
     """The exact value; finer than a nano is rounded up, beyond 2**63-1 is capped, both away from zero as upstream."""
     value, _ = _split(text)
@@ -66,14 +67,14 @@ def _ceil(value: Decimal) -> int:
     return int(value.to_integral_value(ROUND_CEILING))
 
 
-@lru_cache(maxsize=65536)
+@remembered(65536, longest=64)
 def milli(text: str) -> int:
     """Thousandths, rounded up: `100m` is 100, `1` is 1000."""
     with localcontext(_EXACT):
         return _ceil(parse(text) * 1000)
 
 
-@lru_cache(maxsize=65536)
+@remembered(65536, longest=64)
 def value(text: str) -> int:
     """Units, rounded up: `1Ki` is 1024, `1500m` is 2."""
     return _ceil(parse(text))
@@ -87,7 +88,7 @@ def _format(text: str) -> str:
     return "decimal" if suffix in _DECIMAL else "exponent"
 
 
-@lru_cache(maxsize=65536)
+@remembered(65536, longest=64)
 def canonical(text: str) -> str:
     """As upstream prints it: `1024Mi` is `1Gi`, `0.5` is `500m`, `1e3` is `1e3`. Raises ValueError in upstream's words."""
     return render(parse(text), form=_format(text))

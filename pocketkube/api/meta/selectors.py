@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pocketkube.api.meta import names
 from pocketkube.api.meta.errors import BadRequest
+from pocketkube.base.kept import remembered
 
 Obj = dict[str, Any]
 
@@ -211,7 +211,7 @@ class _Parser:
         return token
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _parsed(text: str) -> Selector:
     found = _Parser(text).parse()
     return Selector(found) if found else EVERYTHING
@@ -264,7 +264,7 @@ _ESCAPED = re.compile(r"\\([\\,=])")
 _PIECES = re.compile(r"((?:[^\\,]|\\.)*)(?:,|$)", re.DOTALL)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _field_terms(text: str) -> tuple[FieldTerm, ...]:
     terms: list[FieldTerm] = []
     at = 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
+
+from pocketkube.base.kept import remembered
 
 Obj = dict[str, Any]
 
@@ -91,7 +92,7 @@ def _host_ports(spec: Obj) -> None:
 _NAME = re.compile(r"(?:[\w.-]+(?::\d+)?/)?[a-z0-9._-]+(?:/[a-z0-9._-]+)*(?::[\w.-]+)?", re.ASCII)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def pull_policy(image: str) -> str:
     """Always for the tag `latest`, said or meant; IfNotPresent for any other tag and for a digest."""
     if not image or "@" in image or not _NAME.fullmatch(image):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from typing import Any
 
 from pocketkube.api.kinds.checks import NOT_NEGATIVE, Errors, qualified
 from pocketkube.api.meta import field, quantity
+from pocketkube.base.kept import remembered
 
 Obj = dict[str, Any]
 
@@ -38,7 +38,7 @@ def is_integer(name: str) -> bool:
 _COUNTED = _PLAIN - {"cpu", "memory", "ephemeral-storage", "storage"}
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _container_name(name: str) -> tuple[str, ...]:
     if name in CONTAINER_RESOURCES:
         return ()
@@ -71,7 +71,7 @@ def requirements(resources: Mapping[str, Any], path: str, claims: Collection[str
     return found
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _amount(name: str, text: str) -> tuple[str, ...]:
     amount = quantity.parse(text)
     if amount < 0:
