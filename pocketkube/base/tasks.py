@@ -11,6 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+from pocketkube.base import watchdog
+
 log = logging.getLogger(__name__)
 
 _spawned: set[asyncio.Task[Any]] = set()
@@ -81,6 +83,7 @@ def main(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _on_signal, number, stop)
+        watchdog.beat_from(loop)
         await main(stop)
 
     try:

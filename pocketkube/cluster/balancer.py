@@ -7,6 +7,8 @@ Bytes pass through untouched, so TLS and client certificates stay between client
 with the fewest; one that refuses, does not accept in time, does not say it is ready or is late to say so gets none, and one that stops
 being ready loses those it has: its clients reconnect and reach another. So a server that hangs, for which its kernel goes on accepting,
 gets nothing new after two seconds and is left by everyone after four.
+
+Two balancers share the port. Of one that ends the other inherits the connections that wait; one that hangs is ended by the supervisor.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from pocketkube.base import logs, tasks
+from pocketkube.base import logs, reuseport, tasks
 
 log = logging.getLogger("balancer")
 
@@ -279,6 +281,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--backends", required=True, type=Path, metavar="FILE", help="a server a line, ADDRESS:PORT")
     args = parser.parse_args(argv)
     logs.setup("info")
+    reuseport.keep_waiting()
     return tasks.main(lambda stop: run(args.listen, args.backends, stop))
 
 

@@ -16,6 +16,8 @@ CONTROL_PLANE_ROLE = "node-role.kubernetes.io/control-plane"
 HOST_SOCKET = "/var/run/docker.sock"
 PAUSE_IMAGE = "pocketkube/pause:1"
 POD_LABEL = "pocketkube.io/kubelet"  # every container says whose it is: the kubelet's --root-dir
+# Shorter where all others wait for it. A node's agent gets long: its node is given up before, and pods moved.
+SILENCE = {"balancer": 5.0, "apiserver": 15.0, "scheduler": 60.0, "controller": 60.0, "proxy": 60.0, "kubelet": 120.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,11 @@ class Component:
     stop_seconds: float = 10
     pid_files: tuple[Path, ...] = ()  # which it believes at its start, so stale ones must be gone by then
     last: tuple[str, ...] = ()  # a command to run before it is told to stop
+
+    @property
+    def silence_seconds(self) -> float:
+        """After so long without a sign of life it is taken to hang; 0 for what gives none."""
+        return SILENCE.get(self.name, 0.0)
 
     @property
     def id(self) -> str:

@@ -7,7 +7,8 @@ supervisor starts the next guard: only both killed at once leave the cluster wit
     supervisor ──watches──▶ etcd, apiserver, ... and the guard
     guard      ──watches──▶ the supervisor
 
-Processes are watched by pidfd, so that adopted ones, which are not our children, are seen to die as well.
+Processes are watched by pidfd, so that adopted ones, which are not our children, are seen to die as well. One that hangs is killed:
+each of our own programs tells that it lives, again and again, by the protocol of `base/watchdog.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pocketkube.base.watchdog import Listener
 from pocketkube.cluster import processes
 from pocketkube.cluster.components import Component, components
 from pocketkube.cluster.layout import REPOSITORY, Layout
@@ -50,6 +52,7 @@ class Kept:
     due: float = 0.0  # monotonic time of the next start; 0 while it runs
     last_exit: str = ""
     leaving: bool = False  # it runs, and is not wanted any more
+    tells: bool = False  # it was told where to say that it lives
 
     def row(self) -> dict[str, object]:
         c = self.component
@@ -57,7 +60,7 @@ class Kept:
         return {
             "name": c.name, "node": c.node, "id": c.id, "pid": self.process.pid if self.process else 0, "state": state,
             "started": self.process.started if self.process else 0, "restarts": self.restarts,
-            "lastExit": self.last_exit, "log": c.log, "leaving": self.leaving,
+            "lastExit": self.last_exit, "log": c.log, "leaving": self.leaving, "tells": self.tells,
         }  # fmt: skip
 
 
@@ -72,6 +75,7 @@ class Supervisor:
         self.guard: Identity | None = None
         self.stopping = False
         self._selector = selectors.DefaultSelector()
+        self._life: Listener | None = None
         self._log = open(layout.logs / "supervisor.log", "a", buffering=1)  # noqa: SIM115 - for the process's life
 
     def run(self) -> int:
@@ -83,6 +87,7 @@ class Supervisor:
             signal.signal(number, self._on_change)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._selector.register(wake, selectors.EVENT_READ, None)
+        self._listen()
         self._adopt()
         while not self.stopping:
             self._change()
@@ -92,8 +97,11 @@ class Supervisor:
                     os.read(wake, 512)
                 elif isinstance(key.data, Kept):
                     self._ended(key.data)
+                elif isinstance(key.data, Listener):
+                    key.data.heard()
                 else:
                     self._guard_ended(key.fd)
+            self._end_hanging()
         self._stop_all()
         return 0
 
@@ -129,8 +137,31 @@ class Supervisor:
         self._write()
 
     def _timeout(self) -> float | None:
-        due = [k.due for k in self.kept if k.due]
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        due = [max(0.0, k.due - time.monotonic()) for k in self.kept if k.due]
+        if self._life:
+            due.append(self._life.patience(self._limits()))
+        return min(due, default=None)
+
+    def _listen(self) -> None:
+        try:
+            self._life = Listener(self.layout.root / "life.sock")
+        except OSError as error:
+            self._say(f"what hangs will not be seen: {error}")
+            return
+        self._selector.register(self._life.socket, selectors.EVENT_READ, self._life)
+
+    def _limits(self) -> dict[int, float]:
+        """Seconds of silence that each process may keep, by pid."""
+        return {k.process.pid: k.component.silence_seconds for k in self.kept if k.process and k.tells}
+
+    def _end_hanging(self) -> None:
+        """Kill what says no more that it lives; its end is then seen like any other."""
+        for pid in self._life.silent(self._limits()) if self._life else ():
+            kept = next(k for k in self.kept if k.process and k.process.pid == pid)
+            assert self._life and kept.process
+            self._life.forget(pid)
+            self._say(f"{kept.component.id} (pid {pid}) hangs: killed")
+            kept.process.signal(signal.SIGKILL)
 
     def _adopt(self) -> None:
         """Take over what an earlier supervisor left running; all else is due now."""
@@ -145,8 +176,10 @@ class Supervisor:
             row = left.get(kept.component.id)
             known = Identity(row["pid"], row["started"]) if row and row["pid"] else None
             if row and known and known.alive():
-                kept.restarts = row["restarts"]
+                kept.restarts, kept.tells = row["restarts"], row.get("tells", False)
                 self._watch(kept, known)
+                if self._life and kept.tells:
+                    self._life.expect(known.pid)  # it may hang since before our time
                 self._say(f"adopted {kept.component.id} (pid {known.pid})")
             elif not kept.leaving:
                 kept.due = time.monotonic()
@@ -171,11 +204,13 @@ class Supervisor:
         component = kept.component
         for path in component.pid_files:
             processes.remove_stale(path)
+        kept.tells = bool(self._life and component.silence_seconds)
+        life = self._life.environment(component.silence_seconds) if self._life and kept.tells else {}
         with open(self.layout.logs / component.log, "ab") as log:
             try:
                 child = subprocess.Popen(
                     component.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                    cwd=self.layout.root, env={**os.environ, **component.env},
+                    cwd=self.layout.root, env={**os.environ, **component.env, **life},
                 )  # fmt: skip
             except OSError as error:
                 self._failed(kept, str(error))
@@ -197,6 +232,8 @@ class Supervisor:
         os.close(kept.pidfd)
         assert kept.process is not None
         ran = time.monotonic() - kept.started
+        if self._life:
+            self._life.forget(kept.process.pid)
         how = processes.reap(kept.process.pid)
         kept.process, kept.pidfd = None, -1
         if ran >= STEADY:
@@ -249,6 +286,8 @@ class Supervisor:
             processes.reap(self.guard.pid, wait=True)
         self._stop(self.kept)
         self.layout.state.unlink(missing_ok=True)
+        if self._life:
+            self._life.close()
         self._say("stopped")
 
     def _stop(self, wanted: list[Kept]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +63,69 @@ async def test_workers_share_a_port(tmp_path: Path, etcd: Etcd, pki: Pki) -> Non
     assert not any(map(is_alive, children))
     with pytest.raises(OSError):
         await Connection(server.target).open()
+
+
+@pytest.mark.integration
+async def test_a_worker_that_hangs_is_replaced_and_only_what_it_had_is_lost(
+    tmp_path: Path, etcd: Etcd, pki: Pki
+) -> None:
+    """Half of the clients keep a connection, half make a new one for each write. Those that wait for the hung worker to accept them are
+    handed to the other; each that it had accepted loses one request."""
+    server = ApiServer(tmp_path, [etcd.endpoint], pki, more=["--workers=2"])
+    await server.start()
+    first, done = children_of(server.pid), asyncio.Event()
+    written: list[str] = []
+    lost: list[str] = []
+    waiting: list[str] = []  # lost ones that were begun after the worker had been stopped
+    stopped = float("inf")
+
+    async def write(client: str, *, keep: bool) -> None:
+        connection: Connection | None = None
+        number = 0
+        while not done.is_set():
+            name, number, began = f"{client}-{number}", number + 1, asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(30):
+                    connection = connection or await Connection(server.target).open()
+                    answer = await connection.ask("POST", MAPS, orjson.dumps(config_map(name)))
+                assert answer.status == 201, answer
+                written.append(name)
+            except (OSError, EOFError) as error:
+                (waiting if not keep and began > stopped else lost).append(f"{name}: {error!r}")
+                if connection:
+                    connection.close()
+                connection = None
+            if connection and not keep:
+                connection.close()
+                connection = None
+            await asyncio.sleep(0.02)  # what a client does between its requests
+        if connection:
+            connection.close()
+
+    try:
+        async with asyncio.TaskGroup() as clients:
+            for number in range(4):
+                clients.create_task(write(f"kept{number}", keep=True))
+                clients.create_task(write(f"new{number}", keep=False))
+            while len(written) < 100:  # noqa: ASYNC110 - the clients count
+                await asyncio.sleep(0.02)
+            os.kill(int(first[0]), signal.SIGSTOP)
+            stopped = asyncio.get_running_loop().time()
+            async with asyncio.timeout(30):
+                while len(children_of(server.pid)) < 2 or first[0] in children_of(server.pid):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            before = len(written)
+            while len(written) < before + 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            done.set()
+        reader = await Connection(server.target).open()
+        for name in written:
+            assert (await reader.ask("GET", f"{MAPS}/{name}")).status == 200, name
+        assert await scraped(reader) > 0
+        reader.close()
+    finally:
+        await asyncio.to_thread(server.stop)
+    assert len(lost) <= 8 and not waiting, (lost, waiting)
 
 
 async def test_a_worker_that_ends_ends_all(tmp_path: Path) -> None:

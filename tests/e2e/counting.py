@@ -25,7 +25,9 @@ from urllib.parse import urlsplit
 import yaml
 
 CLIENTS = 4
-_PORTS = itertools.cycle(range(12_000, 60_000))
+_PORTS = itertools.cycle(
+    range(12_000, 13_500)
+)  # few: what a node remembers of a port's last flow must not mislead its next
 SETTLE_SECONDS = 1.0
 GIVE_UP_SECONDS = 30.0  # a request without an answer for this long has failed
 
@@ -129,26 +131,28 @@ class Writes:
 
 
 @contextmanager
-def writing(kubeconfig: Path, *, prefix: str, clients: int = 3, pause: float = 0.05) -> Iterator[Writes]:
-    """`clients` at once create ConfigMaps `PREFIX-N-M`, each over one kept connection, made anew after a failure."""
+def writing(
+    kubeconfig: Path, *, prefix: str, clients: int = 3, keep: bool = True, pause: float = 0.05
+) -> Iterator[Writes]:
+    """`clients` at once create ConfigMaps `PREFIX-N-M`, each over one kept connection, made anew after a failure, or over new ones."""
     server, context = _admin(kubeconfig)
     writes, stop = Writes(), threading.Event()
 
     def write(number: int) -> None:
         connection, index = None, 0
         while not stop.is_set():
-            name, began = f"{prefix}-{number}-{index}", time.monotonic()
+            name, began, phase = f"{prefix}-{number}-{index}", time.monotonic(), writes.count.phase
             index += 1
             try:
                 connection = connection or http.client.HTTPSConnection(server, timeout=GIVE_UP_SECONDS, context=context)
                 failure = _create(connection, name)
             except (OSError, http.client.HTTPException) as error:
                 failure = repr(error)
-            if failure and connection:
+            if connection and (failure or not keep):
                 connection.close()
                 connection = None
             (writes.unsure if failure else writes.acknowledged).append(name)
-            writes.count.ended(began, failure)
+            writes.count.ended(began, failure, phase)
             stop.wait(pause)
         if connection:
             connection.close()
@@ -165,10 +169,10 @@ def writing(kubeconfig: Path, *, prefix: str, clients: int = 3, pause: float = 0
 
 
 def _connect(host: str, port: int, *, seconds: float) -> socket.socket:
-    """From a port of its own: a node remembers for minutes where a flow went whose pod died without a word, and what comes
-    from the same port goes there too. Real clients seldom come back so soon with the same port; thousands of ours would."""
+    """From a port that was used some seconds ago, as by a client that has few."""
     for _ in range(100):
         made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.settimeout(seconds)
         try:
             made.bind(("", next(_PORTS)))

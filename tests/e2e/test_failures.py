@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +283,8 @@ def test_an_api_server_that_hangs_is_left_by_everyone(cluster: Cluster) -> None:
             for _ in range(8):
                 cluster.kubectl("get", "nodes", "--request-timeout=10s")
         finally:
-            os.kill(hanging, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # it was ended, and started again
+                os.kill(hanging, signal.SIGCONT)
         cluster.kubectl("scale", "deployment/guestbook", "--replicas=4")
         until("the new pod gone", lambda: sum(_where(cluster).values()) == 4, seconds=30)
     print(f"\nhanging: {writes.count}")
@@ -292,6 +293,36 @@ def test_an_api_server_that_hangs_is_left_by_everyone(cluster: Cluster) -> None:
         cluster.kubectl("get", "configmaps", "-o", "name").split()
     )
     assert set(_nodes(cluster).values()) == {"Ready"}
+
+
+def test_a_balancer_that_hangs_is_replaced_and_loses_only_what_it_had(cluster: Cluster) -> None:
+    """Two share the port, and the kernel goes on giving one of them half of the connections. It is ended for its silence; those that it
+    has not accepted go to the other, so that of the clients that connect anew each loses at most what was under way when it hung."""
+    hanging = next(c["pid"] for c in cluster.status()["components"] if c["id"] == "balancer-0")
+    kubeconfig = cluster.home / cluster.name / "kubeconfig"
+    with (
+        writing(kubeconfig, prefix="w-kept", clients=4) as kept,
+        writing(kubeconfig, prefix="w-new", clients=4, keep=False) as anew,
+    ):
+        time.sleep(1)  # some writes before
+        os.kill(hanging, signal.SIGSTOP)
+        kept.count.phase = anew.count.phase = "hung"
+        until("another balancer", lambda: _pid_of(cluster, "balancer-0") not in (0, hanging), seconds=30)
+        kept.count.phase = anew.count.phase = "after"
+        time.sleep(2)  # some writes after
+    print(f"\nbalancer hanging: kept {kept.count}\nnew {anew.count}")
+    for writes in (kept, anew):
+        assert writes.count.lost <= 4 and writes.count.longest_gap < 10
+        assert not writes.count.lost_in["after"]
+    assert not anew.count.lost_in["hung"]
+    found = set(cluster.kubectl("get", "configmaps", "-o", "name").split())
+    assert {f"configmap/{n}" for n in (*kept.acknowledged, *anew.acknowledged)} <= found
+    assert set(_nodes(cluster).values()) == {"Ready"}
+
+
+def _pid_of(cluster: Cluster, component: str) -> int:
+    """0 while it is being started again."""
+    return next(int(c["pid"] or 0) for c in cluster.status()["components"] if c["id"] == component)
 
 
 def _holder(cluster: Cluster, lease: str) -> int:

@@ -17,18 +17,29 @@ from pocketkube.cluster.layout import REPOSITORY, Layout
 from pocketkube.cluster.processes import Identity
 from pocketkube.cluster.supervisor import LET_GO, TAKE_UP
 
-SCRIPT = """
+SCRIPT = '''
 import sys
 from pathlib import Path
+from pocketkube.cluster import components, supervisor
 from pocketkube.cluster.components import Component
 from pocketkube.cluster.layout import Layout
 from pocketkube.cluster.supervisor import Supervisor
 layout = Layout("t", Path(sys.argv[1]))
+supervisor.FIRST_DELAY = 0.05
+components.SILENCE = {"proxy": 0.5}
+ALIVE = """
+from pocketkube.base import tasks
+async def main(stop):
+    open("lives", "w").close()
+    await stop.wait()
+tasks.main(main)
+"""
 def plan():
     ids = (layout.root / "wanted").read_text().split()
-    return [Component(name=i.split("-")[0], node="x", argv=("sleep", "600"), log=f"{i}.log") for i in ids]
+    argv = {"proxy": (sys.executable, "-c", ALIVE)}
+    return [Component(name=(n := i.split("-")[0]), node="x", argv=argv.get(n, ("sleep", "600")), log=f"{i}.log") for i in ids]
 sys.exit(Supervisor(layout, plan).run())
-"""
+'''
 
 
 def until(look: Callable[[], bool], what: str) -> None:
@@ -97,6 +108,19 @@ def test_a_new_supervisor_adopts_what_runs(running: Running) -> None:
     until(
         lambda: running.pids().get("kubelet", before["kubelet"]) != before["kubelet"], "an adopted one is watched too"
     )
+
+
+def test_what_hangs_is_killed_and_started_again(running: Running) -> None:
+    running.want("etcd", "kubelet", "proxy")
+    running.process.send_signal(TAKE_UP)
+    until(lambda: "proxy" in running.pids(), "the proxy runs")
+    first = running.pids()["proxy"]
+    until((running.layout.root / "lives").exists, "it has said that it lives")
+    os.kill(first, signal.SIGSTOP)
+    until(lambda: running.pids().get("proxy", first) != first, "a new one")
+    row = processes.read_state(running.layout.state)["components"][-1]
+    assert (row["restarts"], row["lastExit"]) == (1, "killed by SIGKILL")
+    assert "hangs: killed" in (running.layout.logs / "supervisor.log").read_text()
 
 
 def test_what_is_new_is_started_and_what_is_not_wanted_runs_on_until_it_is_let_go(running: Running) -> None:
