@@ -16,6 +16,7 @@ from kubelet.node import machine
 from kubelet.node.agent import NodeAgent
 from kubelet.node.eviction import EvictionManager, Signal
 from kubelet.node.garbage import GarbageCollector
+from kubelet.node.local_storage import LocalStorage
 from kubelet.objects import Objects
 from kubelet.pods import admission, spec
 from kubelet.pods.host import Host
@@ -26,7 +27,7 @@ from kubelet.runtime.docker import DockerRuntime
 from kubelet.runtime.interface import Runtime
 from kubelet.server.app import KubeletServer
 from kubelet.server.authentication import Gate
-from kubelet.server.stats import Stats
+from kubelet.stats.summary import Stats
 from kubelet.statuses import Statuses
 from kubelet.tokens import Tokens
 from pocketkube.api.meta import times
@@ -107,8 +108,14 @@ class Kubelet:
             reclaim=self.garbage.reclaim,
             workers=lambda: list(self.manager.workers.values()),
             changed=self.node.poke,
-            tell=lambda pod, reason, message: self.recorder.event(pod, "Warning", reason, message),
+            tell=self._warn,
         )
+        self.local_storage = LocalStorage(
+            self.stats.storage, self.clock, workers=lambda: list(self.manager.workers.values()), tell=self._warn
+        )
+
+    def _warn(self, pod: Obj, reason: str, message: str) -> None:
+        self.recorder.event(pod, "Warning", reason, message)
 
     def _tell_of_node(self, reason: str, message: str) -> None:
         """An event about this node; its name stands for the uid, as upstream, since it may not be registered yet."""
@@ -147,6 +154,7 @@ class Kubelet:
             "pod sources": self._run_sources(),
             "garbage collector": self.garbage.run(),
             "eviction": self.eviction.run(),
+            "local storage": self.local_storage.run(),
             **self._certificates(),
             **self._servers(stop),
         }

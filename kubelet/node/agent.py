@@ -74,6 +74,11 @@ class NodeAgent:
         """Something that the status shows has changed."""
         self._changed.set()
 
+    @property
+    def engine(self) -> Version:
+        """The container engine, as last seen."""
+        return self._version
+
     def allocatable(self) -> dict[str, str]:
         return dict(
             ((self.node or {}).get("status") or {}).get("allocatable") or status.allocatable(self._config, self.facts())

@@ -23,10 +23,15 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes. `available` is what can be had without swapping."""
+    """Bytes. `available` is what can be had without swapping, `anonymous` what no file backs. Page faults since the boot."""
 
     total: int
     available: int
+    anonymous: int = 0
+    swap_total: int = 0
+    swap_free: int = 0
+    faults: int = 0
+    major_faults: int = 0
 
 
 def architecture() -> str:
@@ -42,7 +47,18 @@ def memory() -> Memory:
     for line in Path("/proc/meminfo").read_text().splitlines():
         name, _, rest = line.partition(":")
         fields[name] = int(rest.split()[0]) * 1024
-    return Memory(fields["MemTotal"], fields.get("MemAvailable", fields.get("MemFree", 0)))
+    events = dict(
+        line.split() for line in text("/proc/vmstat").splitlines() if line.startswith(("pgfault ", "pgmajfault "))
+    )
+    return Memory(
+        fields["MemTotal"],
+        fields.get("MemAvailable", fields.get("MemFree", 0)),
+        anonymous=fields.get("AnonPages", 0),
+        swap_total=fields.get("SwapTotal", 0),
+        swap_free=fields.get("SwapFree", 0),
+        faults=int(events.get("pgfault", 0)),
+        major_faults=int(events.get("pgmajfault", 0)),
+    )
 
 
 def disk(path: Path) -> Disk:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 State = Literal["created", "running", "exited"]
@@ -213,16 +214,28 @@ class Version:
     kernel: str = ""
     os_image: str = ""
     root: str = ""  # folder that holds the engine's images
+    pid: int = 0  # of the engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a container uses: CPU nanoseconds since its start, bytes, processes."""
+    """What a container uses: CPU nanoseconds since its start, bytes, page faults, processes."""
 
     cpu_nanos: int = 0
     memory: int = 0
     working_set: int = 0
+    rss: int = 0
+    faults: int = 0
+    major_faults: int = 0
     pids: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFiles:
+    """Where on this host lie the folder of what a container has written, and its log; None where the engine does not say."""
+
+    layer: Path | None = None
+    log: Path | None = None
 
 
 class Streams(Protocol):
@@ -297,6 +310,7 @@ class Runtime(Protocol):
 
     def logs(self, record: ContainerRecord, options: LogOptions) -> AsyncIterator[tuple[int, bytes]]: ...
     async def usage(self, record: ContainerRecord) -> Usage: ...
+    async def files(self, record: ContainerRecord) -> ContainerFiles: ...
     async def image(self, reference: str) -> ImageRecord | None: ...
     async def images(self) -> list[ImageRecord]: ...
     async def pull(self, reference: str, auth: Mapping[str, Any] | None) -> ImageRecord: ...

@@ -15,6 +15,7 @@ from typing import Any
 from kubelet.network.ipam import AddressPool
 from kubelet.runtime.interface import (
     ContainerConfig,
+    ContainerFiles,
     ContainerRecord,
     EngineDown,
     ImageRecord,
@@ -46,6 +47,7 @@ class Script:
     heeds: frozenset[str] = frozenset({"SIGTERM", "SIGKILL"})
     log: bytes = b""
     fails: str = ""
+    files: ContainerFiles = field(default_factory=ContainerFiles)
 
 
 @dataclass(slots=True)
@@ -302,7 +304,11 @@ class MemoryRuntime:
             yield 1, line
 
     async def usage(self, record: ContainerRecord) -> Usage:
-        return Usage(cpu_nanos=1_000_000, memory=1 << 20, working_set=1 << 20, pids=1)
+        return Usage(cpu_nanos=1_000_000, memory=1 << 20, working_set=1 << 20, rss=1 << 19, faults=10, pids=1)
+
+    async def files(self, record: ContainerRecord) -> ContainerFiles:
+        held = self._containers.get(record.id)
+        return held.script.files if held else ContainerFiles()
 
     # images
 

@@ -14,7 +14,8 @@ from kubelet.runtime.interface import ContainerRecord, EngineDown, Runtime, Runt
 from kubelet.server import files, logs, remote_command, upgrade
 from kubelet.server.authentication import Gate
 from kubelet.server.request import Request, Send
-from kubelet.server.stats import Stats
+from kubelet.stats import prometheus
+from kubelet.stats.summary import Stats
 from pocketkube.api.meta import errors
 from pocketkube.base import metrics
 from pocketkube.base.clock import Clock
@@ -108,7 +109,7 @@ class KubeletServer:
         own.RUNNING_PODS.set(sum(bool(w.records.running()) for w in self._manager.workers.values()))
         running = sum(len(w.records.running()) for w in self._manager.workers.values())
         own.RUNNING_CONTAINERS.labels("running").set(running)
-        text = await self._stats.metrics() if len(request.parts) > 1 else metrics.render()
+        text = prometheus.render(await self._stats.summary()) if len(request.parts) > 1 else metrics.render()
         await request.answer(text, metrics.CONTENT_TYPE)
 
     async def _configz(self, request: Request) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kubelet.runtime.interface import EngineDown, ImageMissing, RuntimeFailure
@@ -32,6 +35,14 @@ class Engine:
         """A versioned path; only after a first `call` has found the version."""
         version = self._client.api_version if self._client else "1.41"
         return f"/v{version}{rest}"
+
+    def pid(self) -> int:
+        """Of the process that listens on the socket; 0 if none does."""
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.connect(self.socket_path)
+            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            return int(struct.unpack("3i", credentials)[0])
+        return 0
 
     async def call(self, function: Callable[[APIClient], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, function)

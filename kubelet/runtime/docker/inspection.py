@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from kubelet.runtime.docker import labels
-from kubelet.runtime.interface import ContainerRecord, ImageRecord, Resources, SandboxRecord, State, Usage
+from kubelet.runtime.interface import (
+    ContainerFiles,
+    ContainerRecord,
+    ImageRecord,
+    Resources,
+    SandboxRecord,
+    State,
+    Usage,
+)
 
 Body = dict[str, Any]
 
@@ -117,13 +126,27 @@ def image(body: Body) -> ImageRecord:
 
 
 def usage(body: Body) -> Usage:
+    """Of the engine's statistics; the names of its memory figures are those of cgroup v1 or v2."""
     memory = body.get("memory_stats") or {}
     stats = memory.get("stats") or {}
     used = int(memory.get("usage") or 0)
-    inactive = int(stats.get("total_inactive_file", stats.get("inactive_file", 0)) or 0)
+
+    def figure(version_1: str, version_2: str) -> int:
+        return int(stats.get(version_1, stats.get(version_2, 0)) or 0)
+
     return Usage(
         cpu_nanos=int(((body.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage") or 0),
         memory=used,
-        working_set=max(0, used - inactive),
+        working_set=max(0, used - figure("total_inactive_file", "inactive_file")),
+        rss=figure("total_rss", "anon"),
+        faults=figure("total_pgfault", "pgfault"),
+        major_faults=figure("total_pgmajfault", "pgmajfault"),
         pids=int((body.get("pids_stats") or {}).get("current") or 0),
+    )
+
+
+def files(body: Body) -> ContainerFiles:
+    layer = ((body.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or ""
+    return ContainerFiles(
+        layer=Path(layer) if layer else None, log=Path(body["LogPath"]) if body.get("LogPath") else None
     )

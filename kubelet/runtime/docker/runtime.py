@@ -22,6 +22,7 @@ from kubelet.runtime.docker.records import Records
 from kubelet.runtime.docker.sandbox_network import SandboxNetwork, port_label
 from kubelet.runtime.interface import (
     ContainerConfig,
+    ContainerFiles,
     ContainerRecord,
     EngineDown,
     ImageMissing,
@@ -335,11 +336,15 @@ class DockerRuntime:
         return Version(
             name="docker", version=found.get("ServerVersion", ""), kernel=found.get("KernelVersion", ""),
             os_image=found.get("OperatingSystem", ""), root=found.get("DockerRootDir", ""),
+            pid=self._engine.pid(),
         )  # fmt: skip
 
     async def usage(self, record: ContainerRecord) -> Usage:
         body = await self._engine.call(lambda client: client.stats(record.id, stream=False, one_shot=True))
         return inspection.usage(body)
+
+    async def files(self, record: ContainerRecord) -> ContainerFiles:
+        return inspection.files(await self._engine.call(lambda client: client.inspect_container(record.id)))
 
     async def image(self, reference: str) -> ImageRecord | None:
         return await self._images.get(reference)

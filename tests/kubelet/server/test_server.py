@@ -20,7 +20,7 @@ from kubelet.node.agent import NodeAgent
 from kubelet.runtime.memory import MemoryRuntime, Script
 from kubelet.server.app import KubeletServer
 from kubelet.server.authentication import ANONYMOUS, Gate, subresources
-from kubelet.server.stats import Stats
+from kubelet.stats.summary import Stats
 from pocketkube.base.clock import FakeClock
 from pocketkube.base.serving import serve
 from pocketkube.base.spdy import Session

@@ -1,0 +1,1 @@
+"""What this node and its pods use: measured, added up, and shown as upstream's Summary and as Prometheus text."""
