@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import growth, rows, starting
+from bench import growth, neighbours, rows, starting
 from bench.connection import Target
 from bench.load import Load, Row
 from bench.processes import Processes
@@ -35,6 +35,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", default=",".join(rows.ROWS), help="which rows of the table; '' for none")
     parser.add_argument("--objects", type=_numbers, default=[1000, 10_000, 50_000], help="growth; '' for none")
     parser.add_argument("--watchers", type=_numbers, default=[10, 100, 1000], help="growth; '' for none")
+    parser.add_argument("--crds", type=int, default=500, help="growth by what is not asked for; 0 for none")
+    parser.add_argument("--namespaces", type=int, default=1000, help="the same")
+    parser.add_argument("--other-watchers", type=int, default=1000, help="the same, of another resource")
     parser.add_argument(
         "--start",
         default="",
@@ -49,7 +52,9 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
     if args.start:
         return {"start": await starting.measure(args.start, target)}
     processes = Processes(args.pid)
-    found: dict[str, Any] = {"resident_mib_before": processes.resident(), "rows": [], "objects": [], "watchers": []}
+    found: dict[str, Any] = {"resident_mib_before": processes.resident()}
+    found |= {"rows": [], "objects": [], "watchers": [], "neighbours": []}
+    others = {"crds": args.crds, "namespaces": args.namespaces, "watchers": args.other_watchers}
     async with Load(target, processes, connections=args.connections) as load:
         await rows.prepare(load)
         wanted = [name.strip() for name in args.rows.split(",")]
@@ -61,6 +66,9 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
         async for row in growth.of_objects(load, args.objects):
             _add(found["objects"], row)
         found["resident_mib_after_growth"] = processes.resident()
+        if any(others.values()):
+            async for row in neighbours.measure(load, **others):
+                _add(found["neighbours"], row)
     return found
 
 
@@ -68,7 +76,7 @@ def _add(found: list[dict[str, Any]], row: Row) -> None:
     found.append(asdict(row))
     refused = f"  REFUSED {row.refused}" if row.refused else ""
     print(
-        f"{row.name:24} {row.per_second:10.0f}/s  p50 {row.p50_ms:8.2f} ms  p99 {row.p99_ms:8.2f} ms  "
+        f"{row.name:36} {row.per_second:10.0f}/s  p50 {row.p50_ms:8.2f} ms  p99 {row.p99_ms:8.2f} ms  "
         f"{row.cpu_us:9.1f} us CPU  {row.kilobytes:8.1f} kB{refused}",
         flush=True,
     )

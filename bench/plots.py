@@ -1,4 +1,4 @@
-"""Plots as plain SVG text: bars of two servers, and lines over a logarithmic axis."""
+"""Plots as plain SVG text: bars of two servers, bars in groups, and lines over a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ def bars(title: str, ours: Mapping[str, float], theirs: Mapping[str, float], *, 
     half = _LEFT + scale / 2
     parts.append(f'<path d="M{half:.0f} 50V{60 + len(shares) * _ROW}" stroke="#c8553d" stroke-dasharray="4 3"/>')
     return _page(title, parts, 70 + len(shares) * _ROW, legend=names)
+
+
+def groups(title: str, series: Mapping[str, Mapping[str, float]]) -> str:
+    """For each name in the first series a group of bars, one of each series; series -> name -> µs."""
+    names = list(next(iter(series.values())))
+    longest = max(value for given in series.values() for value in given.values())
+    scale = (_WIDTH - _LEFT - 70) / (longest or 1.0)
+    height = 13 * len(series) + 12
+    parts = []
+    for at, name in enumerate(names):
+        top = 56 + at * height
+        parts.append(_text(_LEFT - 8, top + height / 2, name, anchor="end"))
+        for number, given in enumerate(series.values()):
+            value = given.get(name, 0.0)
+            parts.append(_bar(_LEFT, top + 13 * number, scale * value, _COLOURS[number % 5]))
+            parts.append(_text(_LEFT + scale * value + 6, top + 13 * number + 10, f"{value:.3g}", size=10))
+    return _page(title, parts, 64 + len(names) * height, legend=tuple(series))
 
 
 def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> str:

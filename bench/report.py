@@ -26,7 +26,7 @@ there yet.
 
 
 def page(found: Obj, peer: Obj) -> str:
-    parts = [_INTRODUCTION, _rows(found, peer), _memory(found, peer), _growth(found)]
+    parts = [_INTRODUCTION, _rows(found, peer), _memory(found, peer), _growth(found), _neighbours(found)]
     return "\n".join(part for part in parts if part)
 
 
@@ -108,6 +108,33 @@ def _growth(found: Obj) -> str:
     )
 
 
+def _neighbours(found: Obj) -> str:
+    """ "get beside 500 CRDs" and its like: a row for get, a column for the CRDs."""
+    beside = _beside(found.get("neighbours", ()))
+    if not beside:
+        return ""
+    lines = [
+        "## What is none of a request's business",
+        "",
+        "CPU a request for ConfigMaps, in µs, beside as many CRDs, namespaces with a ConfigMap each, and watchers of Secrets;",
+        "for `watch` an event at a watcher, of 10.",
+        "",
+        "| beside | " + " | ".join(beside) + " |",
+        "| --- |" + " ---: |" * len(beside),
+    ]
+    for name in next(iter(beside.values())):
+        lines.append(f"| {name} | " + " | ".join(_number(given[name]) for given in beside.values()) + " |")
+    return "\n".join([*lines, "", "![beside](performance-neighbours.svg)", ""])
+
+
+def _beside(rows: Iterable[Obj]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        name, _, neighbour = row["name"].partition(" beside ")
+        found.setdefault(neighbour, {})[name] = row["cpu_us"]
+    return found
+
+
 def _series(rows: Iterable[Obj]) -> dict[str, list[tuple[float, float]]]:
     """ "get at 1000" and its like: name -> (size, CPU)."""
     found: dict[str, list[tuple[float, float]]] = {}
@@ -124,10 +151,20 @@ def _sizes(rows: Iterable[Obj]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser("bench.report", description=__doc__)
     parser.add_argument("results", type=Path)
+    parser.add_argument(
+        "--start",
+        action="append",
+        default=[],
+        help='"empty=start.json", "with 20,000 objects=start.json": what --start measured, over which etcd',
+    )
     parser.add_argument("--peer", type=Path, default=HERE / "peer.json")
     parser.add_argument("--folder", type=Path, default=HERE.parent / "docs")
     args = parser.parse_args()
     found, peer = json.loads(args.results.read_text()), json.loads(args.peer.read_text())
+    starts = [given.partition("=") for given in args.start]
+    found["starts"] = found.get("starts", {}) | {
+        n: json.loads(Path(file).read_text())["start"] for n, _, file in starts
+    }
     (args.folder / "performance.md").write_text(page(found, peer))
     ours = {row["name"]: row["cpu_us"] for row in found["rows"]}
     theirs = {row["name"]: row["cpu_us"] for row in peer["rows"]}
@@ -137,6 +174,9 @@ def main() -> None:
     )
     title = "CPU a request by the number of objects"
     (args.folder / "performance-objects.svg").write_text(plots.lines(title, _series(found["objects"])))
+    if beside := _beside(found.get("neighbours", ())):
+        title = "CPU a request beside what it does not ask for, µs"
+        (args.folder / "performance-neighbours.svg").write_text(plots.groups(title, beside))
 
 
 if __name__ == "__main__":

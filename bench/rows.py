@@ -13,6 +13,7 @@ from bench.load import Load, Row
 NAMESPACE = "pk-bench"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 ROWS = ("create", "get", "list", "quorum list", "select", "patch", "status", "watch", "delete")
+WATCHERS, EVENTS = 100, 200
 _STATUS = b'{"status":{"phase":"Running","podIP":"10.0.0.1"}}'
 
 
@@ -54,7 +55,7 @@ async def measure(load: Load, requests: int, wanted: Sequence[str] = ROWS) -> As
         if name not in wanted:
             continue
         if name == "watch":
-            yield replace(await watching.fan_out(load, PODS, "pod-", watchers=100, events=200), name=name)
+            yield replace(await watching.fan_out(load, PODS, "pod-", watchers=WATCHERS, events=EVENTS), name=name)
         else:
             yield await load.run(name, *made[name])
 
