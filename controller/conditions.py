@@ -25,7 +25,7 @@ def with_condition(conditions: Iterable[Obj] | None, new: Obj, *, now: str, upda
     if update_time:
         fresh["lastUpdateTime"] = now
     same = old is not None and old["status"] == new["status"]
-    fresh["lastTransitionTime"] = (old or {}).get("lastTransitionTime", now) if same else now
+    fresh["lastTransitionTime"] = ((old or {}).get("lastTransitionTime") or now) if same else now
     fresh.update({k: v for k, v in new.items() if k not in fresh})
     return [c for c in kept if c["type"] != new["type"]] + [fresh]
 

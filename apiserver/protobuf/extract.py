@@ -1,4 +1,5 @@
-"""python -m apiserver.protobuf.extract KUBECTL: print the table of `fields.json`, read out of a kubectl binary.
+"""python -m apiserver.protobuf.extract KUBECTL [--presence]: print the table of `fields.json`, read out of a kubectl binary,
+or that of `pocketkube/api/schema/presence.json`.
 
 A Go binary describes its struct types for reflection: each field has a name, a type and a tag such as
 `json:"name,omitempty" protobuf:"bytes,1,opt,name=name"`. The tags give field numbers and JSON names.
@@ -16,6 +17,7 @@ import orjson
 
 _NAME = re.compile(rb'json:"([^",]*)[^"]*"')
 _NUMBER = re.compile(rb'protobuf:"\w+,(\d+),')
+_TAG = re.compile(rb'json:"([^",]+)([^"]*)"')
 _PACKAGES = re.compile(r"k8s\.io/(api|apimachinery|apiextensions-apiserver|kube-aggregator)/(.+)")
 _RTYPE, _FIELD = 48, 24  # bytes of Go's abi.Type and of a struct field
 _MAP, _POINTER, _SLICE, _STRUCT = 21, 22, 23, 25  # abi.Kind
@@ -109,6 +111,38 @@ def _reachable(made: dict[str, dict[str, list[str]]]) -> dict[str, dict[str, lis
     return {name: numbers for name, numbers in made.items() if name in wanted}
 
 
+def presence(binary: Binary) -> dict[str, str]:
+    """Definition name -> its fields whose zero value is not left out, as `pocketkube.api.schema.presence` explains them."""
+    from pocketkube.api.schema import definitions
+
+    types = list(structs(binary))
+    base = _types_base(binary, [at for at, _, _ in types], {})
+    made = {}
+    for at, where, count in types:
+        name = _definition(binary, at, base)
+        if name in definitions.load() and not name.endswith("List") and (kept := " ".join(_kept(binary, where, count))):
+            made[name] = kept
+    return dict(sorted(made.items()))
+
+
+def _kept(binary: Binary, where: int, count: int) -> Iterator[str]:
+    """Names of fields, with "!" those that are there in every object."""
+    for index in range(count):
+        pointer, kind = struct.unpack_from("<QQ", binary.data, where + index * _FIELD)
+        found = _TAG.search(binary.name(binary.offset(pointer))[1])
+        if not found or found[1] == b"-":
+            continue
+        name, options, form = found[1].decode(), found[2], binary.data[binary.offset(kind) + 23] & 31
+        if form == _POINTER:
+            target = binary.offset(struct.unpack_from("<Q", binary.data, binary.offset(kind) + _RTYPE)[0])
+            if binary.data[target + 23] & 31 != _STRUCT:
+                yield name
+        elif form == _STRUCT and b"omitzero" not in options:
+            yield name + "!"
+        elif b"omit" not in options:
+            yield name if form in (_MAP, _SLICE) else name + "!"
+
+
 def _tags(binary: Binary, where: int, count: int) -> dict[str, tuple[str, str, int]]:
     """Field number -> (JSON name, "!" where zero values are kept, file offset of the field's type)."""
     numbers = {}
@@ -173,8 +207,10 @@ def _definition(binary: Binary, at: int, base: int) -> str:
 
 
 def main() -> None:
-    table = messages(Binary(Path(sys.argv[1]).read_bytes()))
-    sys.stdout.buffer.write(orjson.dumps(table) + b"\n")
+    binary = Binary(Path(sys.argv[1]).read_bytes())
+    table = presence(binary) if "--presence" in sys.argv else messages(binary)
+    lines = orjson.OPT_INDENT_2 if "--presence" in sys.argv else 0
+    sys.stdout.buffer.write(orjson.dumps(table, option=lines) + b"\n")
 
 
 if __name__ == "__main__":

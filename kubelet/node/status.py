@@ -122,7 +122,7 @@ def conditions(facts: Facts, *, now: str, old: Mapping[str, Obj]) -> list[Obj]:
         before = old.get(condition["type"]) or {}
         same = before.get("status") == condition["status"]
         condition["lastHeartbeatTime"] = now
-        condition["lastTransitionTime"] = before.get("lastTransitionTime", now) if same else now
+        condition["lastTransitionTime"] = (before.get("lastTransitionTime") or now) if same else now
     return wanted
 
 

@@ -87,7 +87,7 @@ def _set(found: list[Obj], new: Obj, now: str) -> None:
     """Put the condition in place of the one of its type; its time moves only when its status does."""
     old = find_condition(found, new["type"])
     same = old is not None and old.get("status") == new["status"]
-    since = old.get("lastTransitionTime", now) if old is not None and same else now
+    since = (old.get("lastTransitionTime") or now) if old is not None and same else now
     made = {"lastProbeTime": None, "lastTransitionTime": since, **new}
     if old is None:
         found.append(made)

@@ -81,5 +81,6 @@ class Api:
 def _is_ready(node: Obj, since: str) -> bool:
     conditions = node.get("status", {}).get("conditions") or ()
     return any(
-        c["type"] == "Ready" and c["status"] == "True" and c.get("lastHeartbeatTime", "") >= since for c in conditions
+        c["type"] == "Ready" and c["status"] == "True" and (c.get("lastHeartbeatTime") or "") >= since
+        for c in conditions
     )

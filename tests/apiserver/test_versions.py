@@ -119,7 +119,7 @@ async def test_slices_as_components_of_earlier_releases_read_them(client: Client
     await client.ok("POST", SLICES.format("v1beta1"), old)
     kept = (await client.ok("GET", SLICES.format("v1") + "/old"))["endpoints"][0]
     assert kept == {
-        "addresses": ["a.example"], "nodeName": "n1", "zone": "z1", "deprecatedTopology": {"region": "r1"}
+        "addresses": ["a.example"], "conditions": {}, "nodeName": "n1", "zone": "z1", "deprecatedTopology": {"region": "r1"}
     }  # fmt: skip
     back = await client.ok("GET", SLICES.format("v1beta1") + "/old")
     assert back["endpoints"][0]["topology"] == labels

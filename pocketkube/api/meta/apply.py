@@ -44,14 +44,15 @@ def server_side_apply(
 ) -> Obj:
     """The object after `manager` applied `config` (None: it did not exist). `live` itself where nothing changes.
 
-    `config` is decoded in place. Raises Conflict with a cause a field, BadRequest for a configuration that does not fit.
+    `config` is decoded in place, and what the result shares with `live` is too: both are the caller's own. Raises Conflict
+    with a cause a field, BadRequest for a configuration that does not fit.
     """
     if (config.get("metadata") or {}).get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")
     if reset is None:
         reset = managed_fields.reset_fields(schema, subresource)
     config = {k: v for k, v in config.items() if k not in reset}
-    unknown = schema.decode(config)
+    unknown = schema.decode(config, mode="Partial")
     if unknown:
         raise BadRequest(
             _does_not_fit(config, [f".{u.split(chr(34))[1]}: field not declared in schema" for u in unknown])
@@ -94,6 +95,7 @@ class _Apply:
         self.manager = manager
         self.subresource = subresource
         self.api_version = api_version
+        self.last_applied = ""
 
     def run(self, *, force: bool, now: str) -> Obj:
         entries = self._entries(now)
@@ -103,7 +105,10 @@ class _Apply:
         new = applied.merged(bare, self.config, self.schema)
         if before is not None:
             new = self._pruned(new, before["fieldsV1"], others)
-        changed, removed = fieldwalk.compare(bare, new, self.schema)
+        self.last_applied = self._last_applied(new)
+        if not self.schema.custom:
+            self.schema.decode(new, mode="Ignore")
+        changed, removed = fieldwalk.compare(bare if self.exists else None, new, self.schema)
         left = self._settle(others, changed, removed, force=force)
         result = managed_fields.in_order(left + self._own_entry(before, now, touched=bool(changed or removed)))
         if not changed and not removed and self.exists and result == (self.live["metadata"].get("managedFields") or []):
@@ -115,7 +120,7 @@ class _Apply:
         entries: Entries = list((self.live.get("metadata") or {}).get("managedFields") or [])
         if entries or not self.exists:
             return entries
-        found, _ = fieldwalk.compare({}, self.live, self.schema)
+        found, _ = fieldwalk.compare(None, self.live, self.schema)
         if not found:
             return []
         return [
@@ -206,14 +211,19 @@ class _Apply:
             )
         ]
 
+    def _last_applied(self, new: Obj) -> str:
+        """What kubectl's client-side apply shall find in the annotation that it left; "" for none."""
+        if self.manager != "kubectl" or LAST_APPLIED not in ((new.get("metadata") or {}).get("annotations") or {}):
+            return ""
+        config = {**self.config, "metadata": _without_last_applied(self.config.get("metadata") or {})}
+        return orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+
     def _finished(self, new: Obj, entries: Entries) -> Obj:
         meta = dict(new.get("metadata", {}))
         if entries:
             meta["managedFields"] = entries
-        if self.manager == "kubectl" and LAST_APPLIED in (meta.get("annotations") or {}):
-            config = {**self.config, "metadata": _without_last_applied(self.config.get("metadata") or {})}
-            text = orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode() + "\n"
-            meta["annotations"] = {**meta["annotations"], LAST_APPLIED: text}
+        if self.last_applied:
+            meta["annotations"] = {**meta["annotations"], LAST_APPLIED: self.last_applied}
         return {**new, "metadata": meta}
 
 

@@ -35,37 +35,9 @@ UNOWNED_META = frozenset(
     }
 )
 
-# Structs that upstream's typed objects hold by value: present, empty, even in an object that does not set them,
-# so that nobody comes to own the struct itself by setting a field in it.
-_BY_VALUE = frozenset(
-    [
-        "metadata",
-        "spec",
-        "status",
-        "template",
-        "strategy",
-        "updateStrategy",
-        "jobTemplate",
-        "resources",
-        "state",
-        "lastState",
-        "loadBalancer",
-        "daemonEndpoints",
-        "nodeInfo",
-        "involvedObject",
-        "regarding",
-        "source",
-        "roleRef",
-        "scaleTargetRef",
-        "target",
-        "metric",
-    ]
-)
-
-
 _WHOLES_KEPT = 256
 _WHOLE_SIZE = 16_384  # bytes of a field as JSON; larger ones are not remembered
-_wholes: dict[tuple[Schema, str, bytes], FieldSet] = {}  # shared: field sets are never changed in place
+_wholes: dict[tuple[Schema, str, bytes], FieldSet | None] = {}  # shared: field sets are never changed in place
 
 
 class Unkeyed(Exception):
@@ -125,6 +97,8 @@ def field_set(value: Any, schema: Schema | None, *, stored: bool = False) -> Fie
         for key, item in value.items():
             child = schema.field(key) if schema is not None else None
             inner = field_set(item, child, stored=stored)
+            if item == [] and is_associative(item, child):
+                continue  # no items are named, and the list is nobody's
             out["f:" + key] = inner if key in named or not inner else {".": MEMBER, **inner}
     elif is_associative(value, schema):
         assert schema is not None
@@ -140,14 +114,12 @@ def field_set(value: Any, schema: Schema | None, *, stored: bool = False) -> Fie
     return out
 
 
-def whole(value: Any, schema: Schema | None, *, by_value: bool = False) -> FieldSet:
-    """The node of a value that was not there before: its own path and all below. A struct held by value has no own path."""
-    out: FieldSet = {} if by_value else {".": MEMBER}
+def whole(value: Any, schema: Schema | None) -> FieldSet:
+    """The node of a value that was not there before: its own path and all below."""
+    out: FieldSet = {".": MEMBER}
     if is_granular_map(value, schema):
         for key, item in value.items():
-            if item is not None:
-                child = schema.field(key) if schema is not None else None
-                out["f:" + key] = whole(item, child, by_value=held_by_value(key, item, schema))
+            out["f:" + key] = whole(item, schema.field(key) if schema is not None else None)
     elif is_associative(value, schema):
         assert schema is not None
         try:
@@ -155,23 +127,18 @@ def whole(value: Any, schema: Schema | None, *, by_value: bool = False) -> Field
                 out[name] = whole(item, schema.items)
         except Unkeyed:
             return MEMBER
-    return MEMBER if len(out) <= 1 and (not out or "." in out) else out
+    return MEMBER if len(out) == 1 else out
 
 
-def held_by_value(key: str, value: Any, schema: Schema | None) -> bool:
-    """Whether upstream's typed object has this field even where nothing set it."""
-    if schema is None or schema.custom:
-        return False
-    if type(value) is dict:
-        child = schema.fields.get(key)
-        return key in _BY_VALUE and child is not None and bool(child.fields)
-    return type(value) is list and key in schema.required
+def compare(old: Obj | None, new: Obj, schema: Schema, *, ignored: Collection[str] = ()) -> tuple[FieldSet, FieldSet]:
+    """(added or modified, removed) paths between two whole objects, without what nobody owns and top-level `ignored`.
 
-
-def compare(old: Obj, new: Obj, schema: Schema, *, ignored: Collection[str] = ()) -> tuple[FieldSet, FieldSet]:
-    """(added or modified, removed) paths between two whole objects, without what nobody owns and top-level `ignored`."""
+    An object that was not there (None) is compared with one that nothing is set in: upstream's types hold some structs by
+    value, and nobody comes to own those by setting a field in them."""
     changed: FieldSet = {}
     removed: FieldSet = {}
+    creating = old is None
+    old = _zero(schema) if old is None else old
     for key in old.keys() | new.keys():
         before, after = old.get(key), new.get(key)
         if before is after or key in UNOWNED or key in ignored:
@@ -179,21 +146,34 @@ def compare(old: Obj, new: Obj, schema: Schema, *, ignored: Collection[str] = ()
         if key == "metadata":
             before = {k: v for k, v in (before or {}).items() if k not in UNOWNED_META}
             after = {k: v for k, v in (after or {}).items() if k not in UNOWNED_META}
-        elif before is None and type(after) is dict:
-            changed["f:" + key] = _whole_of_equals(key, after, schema)
+        elif creating and type(after) is dict and after:
+            if (found := _new_of_equals(key, before, after, schema)) is not None:
+                changed["f:" + key] = found
             continue
         if before != after:
             _compare_field(key, before, after, schema, changed, removed)
     return changed, removed
 
 
-def _whole_of_equals(key: str, value: Obj, schema: Schema) -> FieldSet:
-    """`whole` of a new object's field. What one template makes is the same each time: its field set is walked once."""
+def _zero(schema: Schema) -> Obj:
+    found = _zeros.get(schema)
+    if found is None:
+        found = _zeros[schema] = schema.zero()
+    return found
+
+
+_zeros: dict[Schema, Obj] = {}  # never changed in place
+
+
+def _new_of_equals(key: str, zero: Any, value: Obj, schema: Schema) -> FieldSet | None:
+    """What is set in a new object's field. What one template makes is the same each time: its fields are walked once."""
     text = orjson.dumps(value)
     known = (schema, key, text)
     found = _wholes.get(known)
     if found is None:
-        found = whole(value, schema.field(key), by_value=held_by_value(key, value, schema))
+        changed: FieldSet = {}
+        _compare_field(key, zero, value, schema, changed, {})
+        found = changed.get("f:" + key)  # None where nothing differs from the zero value
         if len(_wholes) >= _WHOLES_KEPT:
             _wholes.clear()
         if len(text) <= _WHOLE_SIZE:
@@ -204,11 +184,13 @@ def _whole_of_equals(key: str, value: Obj, schema: Schema) -> FieldSet:
 def _compare_field(key: str, old: Any, new: Any, schema: Schema | None, changed: FieldSet, removed: FieldSet) -> None:
     """One field that differs; None is absent."""
     child = schema.field(key) if schema is not None else None
+    if old is None and type(new) is list and schema is not None and not schema.custom and key not in schema.omitted:
+        old = []  # Go writes such a list even where there is none
     if old is None:
-        changed["f:" + key] = whole(new, child, by_value=held_by_value(key, new, schema))
+        changed["f:" + key] = whole(new, child)
     elif new is None:
         removed["f:" + key] = whole(old, child)
-    else:
+    elif old != new:
         _compare_values("f:" + key, old, new, child, changed, removed)
 
 

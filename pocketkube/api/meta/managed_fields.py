@@ -58,7 +58,7 @@ def update_manager(
         return []  # never tracked, or wiped by its owner: stays so
     if reset is None:
         reset = reset_fields(schema, subresource)
-    changed, removed = fieldwalk.compare(old if old is not None else {}, new, schema, ignored=reset)
+    changed, removed = fieldwalk.compare(old, new, schema, ignored=reset)
     if not changed and not removed:
         return entries
     mine: FieldSet = {}

@@ -87,7 +87,7 @@ def set_condition(found: list[Obj], new: Mapping[str, Any], now: str) -> bool:
         if old.get("type") == new["type"]:
             merged = {**old, **new}
             merged["lastTransitionTime"] = (
-                now if old.get("status") != new.get("status") else old.get("lastTransitionTime", now)
+                now if old.get("status") != new.get("status") else old.get("lastTransitionTime") or now
             )
             found[index] = merged
             return merged != old

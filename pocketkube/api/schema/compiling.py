@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from pocketkube.api.schema import definitions, readers, structural
+from pocketkube.api.schema import definitions, presence, readers, structural
 from pocketkube.api.schema.model import MISSING, Schema
 
 Obj = dict[str, Any]
@@ -53,9 +54,6 @@ def head(schema: Schema) -> None:
     schema.format = raw.get("format", "")
     schema.required = frozenset(raw.get("required", ()))
     schema.nullable = bool(raw.get("nullable"))
-    schema.omitted_empty = not schema.custom and (
-        schema.type == "array" or (schema.type == "object" and bool(raw.get("additionalProperties")))
-    )
     schema.embedded = bool(raw.get("x-kubernetes-embedded-resource"))
     schema.preserve = schema.type == "any" or bool(raw.get("x-kubernetes-preserve-unknown-fields"))
     schema.default_value = raw.get("default", MISSING)
@@ -99,7 +97,7 @@ def children(schema: Schema) -> None:
         return
     if base is not None:
         schema.fields, schema.items, schema.map_values = base.fields, base.items, base.map_values
-        schema.item_defaults = base.item_defaults
+        schema.item_defaults, schema.omitted, schema.present = base.item_defaults, base.omitted, base.present
         return
     raw = schema.raw
     special = schema.name in _SPECIAL
@@ -108,6 +106,30 @@ def children(schema: Schema) -> None:
     schema.map_values = prop(extra) if isinstance(extra, dict) and not special else None
     schema.items = prop(raw["items"]) if "items" in raw else None
     schema.item_defaults = _KEY_DEFAULTS.get(schema.items.name, {}) if schema.items else {}
+    kept, always = presence.of(schema.name)
+    schema.omitted = frozenset(k for k, v in schema.fields.items() if k not in kept and _goes_when_zero(v))
+    made = ((name, _zero(schema.fields[name])) for name in always if name in schema.fields)
+    schema.present = tuple((name, make) for name, make in made if make is not None)
+
+
+_SCALARS = frozenset(("string", "boolean", "integer", "number", "bytes", "array"))
+
+
+def _goes_when_zero(schema: Schema) -> bool:
+    return schema.type in _SCALARS or (schema.type == "object" and bool(schema.raw.get("additionalProperties")))
+
+
+def _zero(schema: Schema) -> Callable[[], Any] | None:
+    """What makes the zero value of a field that Go holds by value: null for times; None where it is not to be made."""
+    if schema.type == "object":
+        return schema.zero if schema.present else dict
+    return _ZEROS.get(schema.type)
+
+
+_ZEROS: dict[str, Callable[[], Any]] = {
+    "string": str, "boolean": bool, "integer": int, "number": int, "int-or-string": int, "quantity": lambda: "0",
+    "time": lambda: None, "microtime": lambda: None,
+}  # fmt: skip
 
 
 def prop(raw: Obj) -> Schema:

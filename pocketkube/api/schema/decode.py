@@ -20,7 +20,7 @@ Obj = dict[str, Any]
 
 def decode(schema: Schema, obj: Any, *, mode: str) -> list[str]:
     """See Schema.decode."""
-    report: list[str] = []
+    report = readers.Partial() if mode == "Partial" else []
     try:
         schema.read(schema, obj, None, report if mode != "Ignore" else None)
     except readers.Mismatch as wrong:

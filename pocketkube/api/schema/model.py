@@ -29,7 +29,7 @@ class _Missing:
 MISSING = _Missing()
 
 _NO_FIELDS: dict[str, Schema] = {}
-_CHILDREN = frozenset({"fields", "items", "map_values", "item_defaults"})
+_CHILDREN = frozenset({"fields", "items", "map_values", "item_defaults", "omitted", "present"})
 
 
 class Schema:
@@ -60,8 +60,9 @@ class Schema:
         "merge_strategy",
         "name",
         "nullable",
-        "omitted_empty",
+        "omitted",
         "plain",
+        "present",
         "preserve",
         "published",
         "read",
@@ -88,7 +89,8 @@ class Schema:
     preserve: bool  # unknown fields are kept
     embedded: bool  # an object with kind, apiVersion and metadata of its own
     nullable: bool
-    omitted_empty: bool  # a list or map that is left out where it is optional and has no items
+    omitted: frozenset[str]  # fields that are left out where they are zero: "", 0, false, no items
+    present: tuple[tuple[str, Callable[[], Any]], ...]  # fields that every object has, and what makes their zero value
     default_value: Any  # or MISSING
     has_defaults: bool  # something below has a default
     custom: bool  # from a CRD
@@ -160,9 +162,15 @@ class Schema:
         """The schema of a property or of a map's values; None where there is none."""
         return self.fields.get(name) or self.map_values
 
+    def zero(self) -> Obj:
+        """An object that nothing is set in, as upstream's types have it."""
+        return {name: make() for name, make in self.present}
+
     def decode(self, obj: Any, *, mode: str = "Strict") -> list[str]:
-        """Bring a parsed object to the form it is kept in, in place: unknown fields and nulls go, quantities and times
-        become canonical. Returns `unknown field "spec.foo"` messages (none in mode Ignore). Raises BadRequest."""
+        """Bring a parsed object to the form it is kept in, in place: unknown fields and nulls go, as do zero values where
+        Go leaves them out, what Go always has comes, quantities and times become canonical. Mode Partial only takes
+        unknown fields and makes values canonical: what a client says of an object, not the object. Returns
+        `unknown field "spec.foo"` messages (none in mode Ignore). Raises BadRequest."""
         from pocketkube.api.schema import decode
 
         return decode.decode(self, obj, mode=mode)

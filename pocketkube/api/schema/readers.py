@@ -30,6 +30,10 @@ PLAIN: dict[str, type[Any]] = {"string": str, "boolean": bool, "int-or-string": 
 MAX_STRICT_ERRORS = 100  # upstream's limit
 
 
+class Partial(list[str]):
+    """The report of a walk over what a client says of an object: nothing is left out or filled in."""
+
+
 class Mismatch(Exception):
     """A value of the wrong type. Innermost struct and field path are added on the way out."""
 
@@ -96,7 +100,7 @@ def note(report: list[str], path: Path) -> None:
 
 
 def struct(schema: Schema, value: Any, path: Path, report: Report) -> Any:
-    """An object with named fields: unknown ones and nulls go, and optional lists and maps without items, as Go omits them."""
+    """An object with named fields: unknown ones and nulls go, zero ones where Go omits them; what Go always has comes."""
     if type(value) is not dict:
         raise Mismatch(value, go_type(schema))
     fields = schema.fields
@@ -109,13 +113,16 @@ def struct(schema: Schema, value: Any, path: Path, report: Report) -> Any:
                 if report is not None:
                     note(report, (path, key))
             elif type(item) is child.plain:
-                continue
+                if item or key not in schema.omitted or type(report) is Partial:
+                    continue
             elif item is not None:
                 new = child.read(child, item, (path, key), report)
                 if new is not item:
                     value[key] = new
-                if new or not child.omitted_empty or key in schema.required:
+                if new or key not in schema.omitted or type(report) is Partial:
                     continue
+            elif type(report) is Partial:
+                continue
             if dropped is None:
                 dropped = [key]
             else:
@@ -127,6 +134,9 @@ def struct(schema: Schema, value: Any, path: Path, report: Report) -> Any:
     if dropped is not None:
         for key in dropped:
             del value[key]
+    for key, make in schema.present:
+        if key not in value and type(report) is not Partial:
+            value[key] = make()
     return value
 
 

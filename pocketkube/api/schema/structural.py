@@ -41,6 +41,7 @@ def children(schema: Schema) -> None:
     item_fields = schema.items.fields if schema.items and schema.list_type == "map" else {}
     defaults = {k: f.raw["default"] for k in schema.list_keys if (f := item_fields.get(k)) and "default" in f.raw}
     schema.item_defaults = defaults
+    schema.omitted, schema.present = frozenset(), ()
 
 
 def leaf_type(raw: Obj) -> str:

@@ -299,22 +299,32 @@ EMPTY = [
         "v1",
         "Endpoints",
         {"subsets": [{"addresses": [], "ports": [{"port": 80}]}]},
-        {"subsets": [{"ports": [{"port": 80}]}]},
+        {"metadata": {}, "subsets": [{"ports": [{"port": 80}]}]},
     ),
-    ("v1", "Pod", {"spec": {"containers": [], "volumes": [], "nodeSelector": {}}}, {"spec": {"containers": []}}),
+    (
+        "v1",
+        "Pod",
+        {"spec": {"containers": [], "volumes": [], "nodeSelector": {}}},
+        {"metadata": {}, "spec": {"containers": []}, "status": {}},
+    ),
     (
         "v1",
         "Pod",
         {"spec": {"securityContext": {}, "volumes": [{"name": "a", "emptyDir": {}}]}},
-        {"spec": {"securityContext": {}, "volumes": [{"name": "a", "emptyDir": {}}]}},
+        {"metadata": {}, "spec": {"securityContext": {}, "volumes": [{"name": "a", "emptyDir": {}}]}, "status": {}},
     ),
     (
         "networking.k8s.io/v1",
         "NetworkPolicy",
         {"spec": {"podSelector": {"matchLabels": {}}, "egress": []}},
-        {"spec": {"podSelector": {}}},
+        {"metadata": {}, "spec": {"podSelector": {}}},
     ),
-    ("discovery.k8s.io/v1", "EndpointSlice", {"endpoints": [], "ports": []}, {}),
+    (
+        "discovery.k8s.io/v1",
+        "EndpointSlice",
+        {"endpoints": [], "ports": []},
+        {"metadata": {}, "endpoints": [], "ports": [], "addressType": ""},
+    ),
 ]
 
 

@@ -54,13 +54,19 @@ def owned(obj: Obj, manager: str, operation: str = "Apply") -> Obj | None:
     return found[0]["fieldsV1"] if found else None
 
 
+def filled(obj: Obj) -> Obj:
+    """In the form that it is kept in."""
+    DEPLOYMENT.decode(obj)
+    return obj
+
+
 def bare(obj: Obj) -> Obj:
     return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
 
 
 def test_creates_and_owns_exactly_what_it_says() -> None:
     made = apply(None, deployment([{"name": "x", "image": "i", "ports": [{"containerPort": 80}]}], replicas=1))
-    assert bare(made) == deployment([{"name": "x", "image": "i", "ports": [{"containerPort": 80}]}], replicas=1)
+    assert bare(made) == filled(deployment([{"name": "x", "image": "i", "ports": [{"containerPort": 80}]}], replicas=1))
     port = 'k:{"containerPort":80,"protocol":"TCP"}'
     container: Obj = {".": {}, "f:name": {}, "f:image": {}, "f:ports": {port: {".": {}, "f:containerPort": {}}}}
     assert owned(made, "a") == {
@@ -114,7 +120,7 @@ def test_the_same_value_is_shared_and_survives_one_owner() -> None:
 def test_what_only_this_manager_owned_goes() -> None:
     live = apply(None, deployment([{"name": "x", "image": "i"}, {"name": "y", "image": "j"}], replicas=1))
     live = apply(live, deployment([{"name": "x", "image": "i"}]))
-    assert bare(live) == deployment([{"name": "x", "image": "i"}])
+    assert bare(live) == filled(deployment([{"name": "x", "image": "i"}]))
 
 
 def test_an_item_in_which_another_owns_a_field_stays() -> None:
@@ -122,8 +128,8 @@ def test_an_item_in_which_another_owns_a_field_stays() -> None:
     live = apply(live, deployment([{"name": "y", "command": ["run"]}]), "b")
     live = apply(live, deployment([{"name": "x", "image": "i"}]))
     assert live["spec"]["template"]["spec"]["containers"] == [
-        {"name": "x", "image": "i"},
-        {"name": "y", "command": ["run"]},
+        {"name": "x", "image": "i", "resources": {}},
+        {"name": "y", "command": ["run"], "resources": {}},
     ]
 
 
@@ -171,12 +177,12 @@ def test_ports_of_one_number_are_told_apart_by_protocol() -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
     live = apply(None, {**service, "spec": {"ports": [{"port": 53}]}}, "a")
     live = apply(live, {**service, "spec": {"ports": [{"port": 53, "protocol": "UDP"}]}}, "b")
-    assert live["spec"]["ports"] == [{"port": 53}, {"port": 53, "protocol": "UDP"}]
+    assert [(port["port"], port.get("protocol")) for port in live["spec"]["ports"]] == [(53, None), (53, "UDP")]
 
 
 def test_status_is_ignored_on_the_main_resource_and_spec_on_status() -> None:
     live = apply(None, {**deployment(replicas=1), "status": {"replicas": 9}})
-    assert "status" not in live and owned(live, "a") == {"f:spec": {"f:replicas": {}}}
+    assert live["status"] == {} and owned(live, "a") == {"f:spec": {"f:replicas": {}}}
     live = apply(live, {**deployment(replicas=7), "status": {"replicas": 9}}, "s", subresource="status")
     assert (live["spec"]["replicas"], live["status"]["replicas"]) == (1, 9)
     assert owned(live, "s") == {"f:status": {"f:replicas": {}}}
@@ -188,7 +194,7 @@ def test_objects_written_before_anyone_applied() -> None:
     with pytest.raises(Conflict, match=r'conflict with "before-first-apply" using apps/v1: \.spec\.replicas'):
         apply(live, deployment(replicas=2))
     live = apply(live, deployment(replicas=2, paused=True), force=True)
-    assert live["spec"] == {"replicas": 2, "paused": True}
+    assert (live["spec"]["replicas"], live["spec"]["paused"]) == (2, True)
 
 
 def test_quantities_are_compared_by_value() -> None:
@@ -263,7 +269,7 @@ def test_after_an_apply_its_values_hold_and_its_fields_are_owned(history: list[t
     assert owners == {f"f:{k}" for k in held}
 
 
-@given(datas, datas)
+@given(datas.filter(bool), datas.filter(bool))
 def test_managers_that_agree_do_not_conflict_in_any_order(one: Obj, other: Obj) -> None:
     other = {k: one.get(k, v) for k, v in other.items()}
     forth = apply(apply(None, config_map(one), "a"), config_map(other), "b")
@@ -297,3 +303,30 @@ def test_lists_hold_what_their_last_applier_said(history: list[tuple[str, list[O
         live = apply(live, deployment(), manager, force=True)
     assert live is not None
     assert not live["spec"].get("template", {}).get("spec", {}).get("containers")
+
+
+def test_zero_values_are_owned_and_yet_not_kept() -> None:
+    spec: Obj = {"hostNetwork": False, "nodeName": None, "containers": [{"name": "x", "env": [], "command": []}]}
+    config = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    made = apply(None, config)
+    item: Obj = {".": {}, "f:name": {}, "f:command": {}}
+    assert owned(made, "a") == {
+        "f:spec": {"f:hostNetwork": {}, "f:nodeName": {}, "f:containers": {'k:{"name":"x"}': item}}
+    }
+    assert made["spec"] == {"containers": [{"name": "x", "resources": {}}]}
+    assert apply(made, config, now="2027-01-01T00:00:00Z") is made
+    live = apply(apply(None, {**config, "spec": {**spec, "hostNetwork": True}}), config)
+    assert "hostNetwork" not in live["spec"]
+
+
+def test_structs_that_go_always_has_are_nobodys() -> None:
+    """Those inside a new item came with it."""
+    containers = [{"name": "x", "resources": {"limits": {"cpu": "1"}}}]
+    new = deployment(containers, strategy={"type": "Recreate"})
+    DEPLOYMENT.decode(new)
+    (entry,) = update_manager(None, new, DEPLOYMENT, manager="m", api_version="apps/v1", now="2026-01-01T00:00:00Z")
+    item: Obj = {".": {}, "f:name": {}, "f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}}}
+    assert entry["fieldsV1"]["f:spec"] == {
+        "f:strategy": {"f:type": {}},
+        "f:template": {"f:spec": {"f:containers": {'k:{"name":"x"}': item}}},
+    }

@@ -45,7 +45,47 @@ def container(**fields: Any) -> Obj:
 )  # fmt: skip
 def test_canonical_form(given: Obj, kept: Obj) -> None:
     assert POD.decode(given) == []
-    assert given == kept
+    assert given == filled(kept)
+
+
+def filled(given: Obj) -> Obj:
+    """With what Go's types always hold."""
+    for one in given["spec"].get("containers") or ():
+        one.setdefault("resources", {})
+    return {"status": {}, **given}
+
+
+@pytest.mark.parametrize(
+    ("definition", "given", "kept"),
+    [
+        pytest.param("core.v1.PodSpec", {"hostNetwork": False, "hostname": "", "nodeSelector": {}, "tolerations": []}, {}, id="left-out"),
+        pytest.param("core.v1.PodSpec", {"automountServiceAccountToken": False, "priority": 0, "securityContext": {}, "containers": []},
+                     {"automountServiceAccountToken": False, "priority": 0, "securityContext": {}, "containers": []}, id="pointers-stay"),
+        pytest.param("core.v1.Container", {"name": "", "tty": False, "env": [{"value": ""}], "resources": None},
+                     {"name": "", "env": [{"name": ""}], "resources": {}}, id="always-there"),
+        pytest.param("core.v1.PodCondition", {"type": "Ready", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+                     {"type": "Ready", "status": "", "lastProbeTime": None, "lastTransitionTime": "2026-01-01T00:00:00Z"}, id="times-are-null"),
+        pytest.param("core.v1.ConfigMap", {"data": {"a": ""}, "binaryData": {}, "immutable": False},
+                     {"data": {"a": ""}, "immutable": False, "metadata": {}}, id="values-of-maps-stay"),
+        pytest.param("apps.v1.DeploymentSpec", {"replicas": 0, "paused": False, "minReadySeconds": 0},
+                     {"replicas": 0, "strategy": {}, "template": {"metadata": {}, "spec": {}}}, id="structs-by-value"),
+        pytest.param("policy.v1.PodDisruptionBudgetStatus", {}, {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}, id="counts"),
+        pytest.param("core.v1.ResourceFieldSelector", {"resource": "limits.cpu"}, {"resource": "limits.cpu", "divisor": "0"}, id="quantity-by-value"),
+    ],
+)  # fmt: skip
+def test_zero_values_are_kept_as_go_keeps_them(definition: str, given: Obj, kept: Obj) -> None:
+    schema = Schema.of(f"io.k8s.api.{definition}")
+    partial = copy.deepcopy(given)
+    assert schema.decode(partial, mode="Partial") == [] and partial == given, "what a client says is not changed"
+    assert schema.decode(given) == [] and given == kept
+    assert schema.decode(given) == [] and given == kept, "done twice"
+
+
+def test_every_published_kind_says_what_stays() -> None:
+    kinds = [name for name in definitions.load() if "x-kubernetes-group-version-kind" in definitions.raw(name)]
+    holders = [name for name in kinds if "metadata" in Schema.of(name).fields and not name.endswith("List")]
+    assert len(holders) > 100
+    assert [name for name in holders if "metadata" not in Schema.of(name).zero()] == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +142,7 @@ def test_unknown_fields_go_and_are_named() -> None:
         'unknown field "spec.containers[0].env[0].nam"',
         'unknown field "x"',
     ]
-    assert POD.decode(silent, mode="Ignore") == [] and silent == body == container(env=[{}])
+    assert POD.decode(silent, mode="Ignore") == [] and silent == body == filled(container(env=[{"name": ""}]))
 
 
 def test_strict_error_in_upstreams_words() -> None:
