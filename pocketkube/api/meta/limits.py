@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
-MAX_DEPTH = 200  # containers inside each other; the JSON encoder ends at 254, every walk well below Python's stack
+ENCODER_DEPTH = 254  # containers inside each other that the JSON encoder writes
+MAX_DEPTH = 200  # that a request may bring; every walk ends well below Python's stack
 MAX_COPIED = 3 * 1024 * 1024  # bytes that the copies of one JSON patch may add, as upstream

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from pocketkube.api.meta.errors import BadRequest
-from pocketkube.api.meta.limits import MAX_DEPTH
+from pocketkube.api.meta.limits import ENCODER_DEPTH, MAX_DEPTH
 from pocketkube.api.schema import readers
 
 if TYPE_CHECKING:
@@ -45,14 +44,16 @@ def strict_error(obj: Any, messages: list[str]) -> BadRequest:
 
 def parse_json(body: bytes, *, mode: str = "Ignore") -> tuple[Any, list[str]]:
     """(value, `duplicate field "spec.replicas"` messages, none in mode Ignore). Raises BadRequest on malformed JSON."""
-    check_depth(body)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as wrong:
+        if "depth limit" in wrong.msg or "allocate" in wrong.msg:  # the second is what short and deep ones get
+            raise _too_deep() from None
         mended = body.decode(errors="replace").encode()
         if mended != body:  # bytes that are no UTF-8 become U+FFFD
             return parse_json(mended, mode=mode)
         raise BadRequest(f"couldn't get version/kind; json parse error: {_go_words(body, wrong)}") from None
+    _check_depth(body, value)
     return (value, []) if mode == "Ignore" or _is_distinct(body, value) else (value, duplicates(body))
 
 
@@ -70,22 +71,21 @@ def _keys_written(text: bytes) -> int:
     return text.count(b'":') - text.count(b'\\":') + text.count(b'\\\\":')
 
 
-def check_depth(body: bytes) -> None:
-    """Raises BadRequest for nesting that only a hostile client sends; brackets inside strings make it look closer."""
+def _check_depth(body: bytes, value: Any) -> None:
+    """Raises BadRequest for nesting that only a hostile client sends. The encoder finds it: within so many lists, what is
+    nested deeper than it may be is too deep for it, and it looks at all of a value faster than anything else."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
-    depth = 0
-    for bracket in _BRACKETS.finditer(body):
-        token = bracket[0]
-        if token in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise BadRequest("couldn't get version/kind; json parse error: exceeded max depth")
-        elif token in b"]}":
-            depth -= 1
+    for _ in range(ENCODER_DEPTH - MAX_DEPTH):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise _too_deep() from None
 
 
-_BRACKETS = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
+def _too_deep() -> BadRequest:
+    return BadRequest("couldn't get version/kind; json parse error: exceeded max depth")
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -95,8 +95,8 @@ class _Pairs(list[tuple[str, Any]]):
 def duplicates(body: bytes) -> list[str]:
     """`duplicate field "spec.replicas"` for every repeated key, in document order."""
     report: list[str] = []
-    _find_duplicates(json.loads(body, object_pairs_hook=_Pairs), "", report)
-    return report[: readers.MAX_STRICT_ERRORS]
+    _find_duplicates(json.loads(body, object_pairs_hook=_Pairs, parse_int=str), "", report)
+    return report
 
 
 def _find_duplicates(value: Any, path: str, report: list[str]) -> None:
@@ -104,8 +104,8 @@ def _find_duplicates(value: Any, path: str, report: list[str]) -> None:
         seen: set[str] = set()
         for key, item in value:
             place = f"{path}.{key}" if path else key
-            message = f'duplicate field "{place}"'
-            if key in seen and message not in report:
+            message = f'duplicate field "{place}"' if key in seen else ""
+            if message and len(report) < readers.MAX_STRICT_ERRORS and message not in report:
                 report.append(message)
             seen.add(key)
             _find_duplicates(item, place, report)

@@ -1,4 +1,9 @@
-"""JSON patch, RFC 6902: a list of operations on JSON pointers."""
+"""JSON patch, RFC 6902: a list of operations on JSON pointers.
+
+What is patched is never changed. A container on the way to a change is copied when it is first come to; that copy is the patch's own,
+and later operations change it in place: a thousand additions to a map of a thousand cost a thousand steps, not a million. What a `copy`
+puts elsewhere is copied whole, so that an own container has one place; a value out of the patch itself is not its own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,8 @@ from pocketkube.api.meta.limits import MAX_COPIED, MAX_DEPTH
 Obj = dict[str, Any]
 
 MAX_OPERATIONS = 10_000  # upstream's limit
+_MOST_DIGITS = 18  # of an index
+_TOO_DEEP = f"the result is nested deeper than {MAX_DEPTH}"
 
 
 class _Wrong(Exception):
@@ -26,29 +33,17 @@ def json_patch(obj: Obj, ops: Any) -> Obj:
         raise RequestEntityTooLarge(
             f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}"
         )
-    document: Any = obj
-    copied = 0
+    patching = Patching(obj)
     for op in ops:
         try:
-            copied += _copied_bytes(document, op)
-            if copied > MAX_COPIED:
-                raise RequestEntityTooLarge(
-                    f"Unable to complete the copy, the accumulated size increase of copy is {copied},"
-                    f" exceeding the limit {MAX_COPIED}"
-                )
-            document = _apply(document, op)
+            patching.apply(op)
         except _Wrong as wrong:
             raise _refused(str(wrong)) from None
-    if not isinstance(document, dict):
+    if not isinstance(patching.document, dict):
         raise _refused("the result is not an object")
-    return document
-
-
-def _copied_bytes(document: Any, op: Obj) -> int:
-    """How much an operation adds by copying: copies share memory here, but each is written out in full."""
-    if op.get("op") != "copy" or not isinstance(op.get("from"), str):
-        return 0
-    return len(orjson.dumps(_find(document, op["from"], missing=None)))
+    if patching.moved and _depth(patching.document, MAX_DEPTH) > MAX_DEPTH:
+        raise _refused(_TOO_DEEP)
+    return patching.document
 
 
 def _refused(why: str) -> Invalid:
@@ -58,39 +53,102 @@ def _refused(why: str) -> Invalid:
     )
 
 
-def _apply(document: Any, op: Obj) -> Any:
-    name, path = op.get("op"), op.get("path")
-    if not isinstance(path, str):
-        raise _Wrong("operation without a path")
-    if name in ("add", "replace", "test"):
-        if "value" not in op and name != "test":
-            raise _Wrong(f"{name} operation without a value")
-        return _with_value(document, name, path, op.get("value"))
-    if name == "remove":
-        return _change(document, _pointer(path), _remove, path, None)
-    if name in ("move", "copy"):
-        source = op.get("from")
-        if not isinstance(source, str):
-            raise _Wrong(f"{name} operation without a from")
-        return _transfer(document, name, source, path)
-    raise _Wrong(f"Unexpected kind: {name}")
+class Patching:
+    """One document under operations."""
 
+    def __init__(self, document: Any):
+        self.document = document
+        self._own: dict[int, Any] = {}  # containers that this patch has made, by id; kept, so that no id comes twice
+        self._copied = 0  # bytes
+        self.moved = False  # how deep the document is nested now can be told from the whole of it alone
+        self.steps = 0  # members of containers that were copied to be changed
 
-def _with_value(document: Any, name: str, path: str, value: Any) -> Any:
-    if name == "test":
-        if not _same(_find(document, path, missing=None), value):
-            raise _Wrong(f"testing value {path} failed: test failed")
-        return document
-    return _change(document, _pointer(path), _add if name == "add" else _replace, path, value)
+    def apply(self, op: Obj) -> None:
+        name, path = op.get("op"), op.get("path")
+        if not isinstance(path, str):
+            raise _Wrong("operation without a path")
+        if name in ("add", "replace", "test"):
+            if "value" not in op and name != "test":
+                raise _Wrong(f"{name} operation without a value")
+            self._with_value(name, path, op.get("value"))
+        elif name == "remove":
+            self._change(_pointer(path), _remove, path, None)
+        elif name in ("move", "copy"):
+            source = op.get("from")
+            if not isinstance(source, str):
+                raise _Wrong(f"{name} operation without a from")
+            self._transfer(name, source, path)
+        else:
+            raise _Wrong(f"Unexpected kind: {name}")
 
+    def _with_value(self, name: str, path: str, value: Any) -> None:
+        if name == "test":
+            if not _same(_find(self.document, path, missing=None), value):
+                raise _Wrong(f"testing value {path} failed: test failed")
+            return
+        parts = _pointer(path)
+        _check_depth(parts, value)
+        self._change(parts, _add if name == "add" else _replace, path, value)
 
-def _transfer(document: Any, name: str, source: str, path: str) -> Any:
-    value = _find(document, source, missing=_Wrong(f"error in {name} for path: '{path}': missing value"))
-    if name == "move":
-        if path.startswith(source + "/"):
+    def _transfer(self, name: str, source: str, path: str) -> None:
+        value = _find(self.document, source, missing=_Wrong(f"error in {name} for path: '{path}': missing value"))
+        parts = _pointer(path)
+        if name == "copy":
+            value = self._copy(value)
+            _check_depth(parts, value)
+        elif path.startswith(source + "/"):
             raise _Wrong(f"error in move for path: '{path}': cannot move into itself")
-        document = _change(document, _pointer(source), _remove, source, None)
-    return _change(document, _pointer(path), _add, path, value)
+        else:
+            self._change(_pointer(source), _remove, source, None)
+            self.moved = True
+        self._change(parts, _add, path, value)
+
+    def _copy(self, value: Any) -> Any:
+        """Raises RequestEntityTooLarge where all copies together are too large."""
+        try:
+            data = orjson.dumps(value)
+        except orjson.JSONEncodeError:
+            raise _Wrong(_TOO_DEEP) from None
+        self._copied += len(data)
+        if self._copied > MAX_COPIED:
+            raise RequestEntityTooLarge(
+                f"Unable to complete the copy, the accumulated size increase of copy is {self._copied},"
+                f" exceeding the limit {MAX_COPIED}"
+            )
+        return orjson.loads(data)
+
+    def _change(self, parts: list[str], act: Any, path: str, value: Any) -> None:
+        """`act` done in the container that `parts` leads to; the containers on the way are the patch's own from then on."""
+        if not parts:
+            if act is _remove:
+                raise _Wrong("unable to remove the whole document")
+            self.document = value
+            return
+        here = self.document = self._mine(self.document, act, path)
+        for part in parts[:-1]:
+            key: Any = part
+            if isinstance(here, list):
+                key = _index(part, len(here))
+            if key is None or (isinstance(here, dict) and key not in here):
+                raise _missing_path(act, path)
+            here[key] = self._mine(here[key], act, path)
+            here = here[key]
+        act(here, parts[-1], path, value)
+
+    def _mine(self, container: Any, act: Any, path: str) -> Any:
+        if id(container) in self._own:
+            return container
+        if not isinstance(container, dict | list):
+            raise _missing_path(act, path)
+        made = container.copy()
+        self._own[id(made)] = made
+        self.steps += len(made)
+        return made
+
+
+def _check_depth(parts: list[str], value: Any) -> None:
+    if len(parts) + _depth(value, MAX_DEPTH) > MAX_DEPTH:
+        raise _Wrong(_TOO_DEEP)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -126,33 +184,13 @@ def _find(document: Any, path: str, *, missing: _Wrong | None) -> Any:
 
 
 def _index(part: str, length: int) -> int | None:
-    if not part.removeprefix("-").isascii() or not part.removeprefix("-").isdigit():
+    digits = part.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > _MOST_DIGITS:
         return None
     index = int(part)
     if index < 0:
         index += length
     return index if 0 <= index < length else None
-
-
-def _change(document: Any, parts: list[str], act: Any, path: str, value: Any) -> Any:
-    """A copy of the containers on the way to `parts`, with `act` done in the last."""
-    if act is not _remove and len(parts) + _depth(value, MAX_DEPTH) > MAX_DEPTH:
-        raise _Wrong(f"the result is nested deeper than {MAX_DEPTH}")
-    if not parts:
-        if act is _remove:
-            raise _Wrong("unable to remove the whole document")
-        return value
-    root = here = _copied(document, act, path)
-    for part in parts[:-1]:
-        key: Any = part
-        if isinstance(here, list):
-            key = _index(part, len(here))
-        if key is None or (isinstance(here, dict) and key not in here):
-            raise _missing_path(act, path)
-        here[key] = _copied(here[key], act, path)
-        here = here[key]
-    act(here, parts[-1], path, value)
-    return root
 
 
 def _depth(value: Any, most: int) -> int:
@@ -169,14 +207,6 @@ def _depth(value: Any, most: int) -> int:
             break
         depth += 1
     return depth
-
-
-def _copied(container: Any, act: Any, path: str) -> Any:
-    if isinstance(container, dict):
-        return dict(container)
-    if isinstance(container, list):
-        return list(container)
-    raise _missing_path(act, path)
 
 
 _NAMES = {"_add": "add", "_replace": "replace", "_remove": "remove"}

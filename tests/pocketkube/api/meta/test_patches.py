@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from pocketkube.api.meta.errors import BadRequest, Invalid, RequestEntityTooLarge, StatusError
 from pocketkube.api.meta.patches import json_patch, merge_patch, strategic_merge
+from pocketkube.api.meta.patches.jsonpatch import MAX_OPERATIONS, Patching
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -150,6 +153,84 @@ def test_json_patch_add_then_remove(obj: Obj, key: str, value: Any) -> None:
     added = json_patch(obj, [{"op": "add", "path": f"/{key}", "value": value}])
     assert added[key] == value
     assert json_patch(added, [{"op": "remove", "path": f"/{key}"}]) == {k: v for k, v in obj.items() if k != key}
+
+
+pointers = st.lists(st.sampled_from(["a", "b", "c", "0", "1", "-"]), max_size=3).map(
+    lambda p: "".join(f"/{x}" for x in p)
+)
+operations = st.fixed_dictionaries(
+    {
+        "op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test"]),
+        "path": pointers,
+        "from": pointers,
+        "value": values,
+    }
+)
+
+
+@given(documents, st.lists(operations, max_size=8))
+def test_operations_together_do_what_they_do_one_by_one(obj: Obj, ops: list[Obj]) -> None:
+    """What a patch owns and changes in place is seen nowhere else: neither in its input nor in its operations."""
+    before = copy.deepcopy((obj, ops))
+    alone: Any = obj
+    refused = None
+    for op in ops:
+        try:
+            alone = json_patch(alone, [copy.deepcopy(op)])
+        except StatusError as failure:
+            refused = str(failure.details)
+            break
+    if refused is None:
+        assert json_patch(obj, ops) == alone
+    elif "result is not an object" not in refused:  # which is asked at the end alone
+        with pytest.raises(StatusError):
+            json_patch(obj, ops)
+    assert (obj, ops) == before
+
+
+@pytest.mark.parametrize(
+    ("obj", "op"),
+    [
+        pytest.param({"data": {}}, lambda n: {"op": "add", "path": f"/data/k{n}", "value": "x"}, id="map grows"),
+        pytest.param({"l": []}, lambda n: {"op": "add", "path": "/l/-", "value": {"n": n}}, id="list grows"),
+        pytest.param({"l": list(range(10_000))}, lambda n: {"op": "replace", "path": f"/l/{n}", "value": {}}, id="list changes"),
+        pytest.param({"l": list(range(10_000))}, lambda n: {"op": "remove", "path": "/l/0"}, id="list shrinks"),
+        pytest.param(
+            {"a": {f"k{n}": {"d": [1]} for n in range(10_000)}, "b": {}},
+            lambda n: {"op": "move", "from": f"/a/k{n}", "path": f"/b/k{n}"}, id="moves",
+        ),
+        pytest.param({"a": {"b": {"c": {}}}}, lambda n: {"op": "add", "path": f"/a/b/c/k{n}", "value": []}, id="deep"),
+    ],
+)  # fmt: skip
+def test_the_steps_of_many_operations_do_not_multiply(obj: Obj, op: Callable[[int], Obj]) -> None:
+    """10,000 operations copy what they touch once: the members of what was there, not those of each step."""
+    patching = Patching(obj)
+    for number in range(MAX_OPERATIONS):
+        patching.apply(op(number))
+    assert patching.steps <= 10_010
+
+
+def test_a_large_value_is_moved_without_looking_at_it() -> None:
+    """Its depth is told once at the end, not at each of many moves."""
+    obj: Obj = {"a": [{"x": [n]} for n in range(30_000)]}
+    there, back = {"op": "move", "from": "/a", "path": "/b"}, {"op": "move", "from": "/b", "path": "/a"}
+    ops = [there, back] * (MAX_OPERATIONS // 2)
+    begun = time.thread_time()
+    assert json_patch(obj, ops) == obj
+    assert time.thread_time() - begun < 2
+
+
+def test_moves_that_nest_too_deep() -> None:
+    obj: Obj = {"a": {}, **{f"k{n}": {} for n in range(250)}}
+    ops = [{"op": "move", "from": f"/k{n}", "path": "/a" + "/x" * (n + 1)} for n in range(250)]
+    with pytest.raises(Invalid) as caught:
+        json_patch(obj, ops)
+    assert caught.value.details["causes"][0]["message"] == "the result is nested deeper than 200"
+
+
+def test_an_index_of_many_digits() -> None:
+    with pytest.raises(Invalid):
+        json_patch({"l": [1]}, [{"op": "remove", "path": "/l/" + "1" * 5000}])
 
 
 A, B, C = {"name": "a", "image": "1"}, {"name": "b", "image": "1"}, {"name": "c", "image": "1"}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pocketkube.api.meta.errors import BadRequest
-from pocketkube.api.schema import Schema, decode, definitions
+from pocketkube.api.schema import Schema, decode, definitions, readers
 
 Obj = dict[str, Any]
 POD = Schema.of("io.k8s.api.core.v1.Pod")
@@ -299,3 +300,10 @@ def test_a_schema_asks_for_nothing_until_used() -> None:
     assert Schema.of("io.k8s.api.core.v1.Pod") is POD
     with pytest.raises(AttributeError):
         POD.nonsense  # noqa: B018
+
+
+def test_many_different_duplicates_cost_little() -> None:
+    body = b"{" + b",".join(b'"a%d":1,"a%d":2' % (at, at) for at in range(50_000)) + b',"b":%b.0e-4400}' % (b"1" * 4400)
+    begun = time.thread_time()
+    assert len(decode.parse_json(body, mode="Strict")[1]) == readers.MAX_STRICT_ERRORS
+    assert time.thread_time() - begun < 2
