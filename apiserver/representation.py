@@ -72,9 +72,10 @@ def _quality(parameters: dict[str, str]) -> float:
 def _form(media: str, parameters: dict[str, str]) -> Form | None:
     if media not in ("application/json", "application/yaml", "*/*", "application/*"):
         return None
-    shape = parameters.get("as", "")
-    version = parameters.get("v", "v1")
-    if shape and (shape not in _SHAPES or parameters.get("g") != "meta.k8s.io" or version not in ("v1", "v1beta1")):
+    shape, group, version = (parameters.get(name, "") for name in ("as", "g", "v"))
+    if not (shape or group or version):
+        version = "v1"
+    elif shape not in _SHAPES or group != "meta.k8s.io" or version not in ("v1", "v1beta1"):
         return None
     return Form(media == "application/yaml", shape, version, "stream" in parameters)
 
@@ -242,13 +243,19 @@ def table(
 ) -> Obj:
     from pocketkube.api.meta.table import table_object
 
+    made: Obj = table_object(
+        resource.kind, objects, clock.now(), include=_included(request), list_meta=list_meta, version=form.version
+    )
+    return made
+
+
+def _included(request: Request) -> str:
+    """What the rows of a table hold of their objects. Raises BadRequest."""
     include = request.query.get("includeObject") or "Metadata"
     if include not in ("None", "Metadata", "Object"):
         why = f"includeObject: Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
         raise errors.BadRequest(f"Unable to convert to Table as requested: {why}")
-    made: Obj = table_object(resource.kind, objects, clock.now(), include=include, list_meta=list_meta)
-    made["apiVersion"] = f"meta.k8s.io/{form.version}"
-    return made
+    return include
 
 
 def partial(obj: Obj, version: str = "v1") -> Obj:
@@ -262,7 +269,7 @@ def watch_format(request: Request, resource: Resource, clock: Clock) -> Format:
         raise errors.NotAcceptable("only the following media types are accepted: application/json;stream=watch")
     if not form.shape:
         return _later(resource, resource.format)
-    include = request.query.get("includeObject") or "Metadata"
+    include = _included(request) if form.shape == "Table" else ""
     key = (form.shape, form.version, include)
     made = resource.formats.get(key)
     if made is None:
@@ -285,13 +292,13 @@ class Later:
 
     def __init__(self, resource: Resource, form: Format):
         self._resource = resource
-        self._form = form
+        self.inner = form
 
     def encode(self, entry: Entry) -> bytes:
         return entry.data
 
     def bookmark(self, revision: int, *, initial_end: bool) -> bytes:
-        return self._form.bookmark(revision, initial_end=initial_end)
+        return self.inner.bookmark(revision, initial_end=initial_end)
 
     async def finish(self, frames: Sequence[bytes]) -> list[bytes]:
         """The frames as the client wants them. Raises what the converter raises."""
@@ -299,7 +306,7 @@ class Later:
         entries = [_entry(e["object"]) if e["type"] not in ("BOOKMARK", "ERROR") else None for e in events]
         await self._resource.load([entry for entry in entries if entry is not None])
         return [
-            data if entry is None else frame(event["type"], self._form.encode(entry))
+            data if entry is None else frame(event["type"], self.inner.encode(entry))
             for data, event, entry in zip(frames, events, entries, strict=True)
         ]
 
@@ -324,7 +331,7 @@ class PartialFormat(Json):
 
 
 class TableFormat:
-    """Watch events that show a table of one row."""
+    """Watch events that show a table of one row. Only a stream's first one, `headed`, has the columns' definitions."""
 
     def __init__(self, resource: Resource, form: Form, include: str, clock: Clock):
         self._resource = resource
@@ -335,9 +342,26 @@ class TableFormat:
     def _table(self, objects: list[Obj], meta: Obj) -> bytes:
         from pocketkube.api.meta.table import table_object
 
-        made = table_object(self._resource.kind, objects, self._clock.now(), include=self._include, list_meta=meta)
-        made["apiVersion"] = f"meta.k8s.io/{self._form.version}"
+        made = table_object(
+            self._resource.kind,
+            objects,
+            self._clock.now(),
+            include=self._include,
+            list_meta=meta,
+            version=self._form.version,
+        )
+        made["columnDefinitions"] = None
         return orjson.dumps(made)
+
+    def headed(self, data: bytes) -> bytes:
+        """A frame with the columns' definitions, unless it tells of an error."""
+        from pocketkube.api.meta.table import definitions
+
+        event = orjson.loads(data)
+        if event["type"] == "ERROR":
+            return data
+        event["object"]["columnDefinitions"] = definitions(self._resource.kind)
+        return frame(event["type"], orjson.dumps(event["object"]))
 
     def encode(self, entry: Entry) -> bytes:
         return self._table([self._resource.obj(entry)], {"resourceVersion": str(entry.revision)})
@@ -346,6 +370,9 @@ class TableFormat:
         made = orjson.loads(self._table([], {"resourceVersion": str(revision)}))
         json = Json(self._resource.api_version, self._resource.kind.kind)
         made["rows"] = [
-            {"cells": [], "object": partial(orjson.loads(json.bookmark(revision, initial_end=initial_end)))}
+            {
+                "cells": [],
+                "object": partial(orjson.loads(json.bookmark(revision, initial_end=initial_end)), self._form.version),
+            }
         ]
         return orjson.dumps(made)

@@ -107,7 +107,7 @@ async def dispatch(api: Api, request: Request) -> Response | None:
         handler = COMPUTED[resource.group, resource.plural].get(info.verb)
     else:
         handler = VERBS.get(info.verb) if info.verb in resource.kind.verbs and _complete(resource, info) else None
-    if handler is None:
+    if handler is None or (request.method == "HEAD" and handler is not proxy.handle):
         raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
     response = await handler(api, request, resource)
     return response if response is None or response.content_type is not YAML_LATER else await as_yaml(response)

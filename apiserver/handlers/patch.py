@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
 from apiserver.api import Api
 from apiserver.decoding import decode_changed, decode_object, media_type, parse, writer_of
+from apiserver.handlers.create import permit
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import BULKY, Writer
@@ -37,7 +38,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     media = media_type(request)
     body = await request.body()
     writer.bulky = len(body) > BULKY
-    missing: Callable[[], Obj] | None = None
+    missing: Callable[[], Awaitable[Obj]] | None = None
     change: replacement.Change
     if media == APPLY:
         given = (api, request, resource, body, writer)
@@ -138,6 +139,7 @@ class _Apply:
 
     def __init__(self, api: Api, request: Request, resource: Resource, body: bytes, writer: Writer):
         self._api = api
+        self._request = request
         self._resource = resource
         self._body = body
         self._writer = writer
@@ -203,7 +205,9 @@ class _Apply:
     def change(self, entry: Entry) -> Obj:
         return self._merged(self._resource.copy(entry))
 
-    def create(self) -> Obj:
+    async def create(self) -> Obj:
+        """The object to make where there is none. Raises Forbidden, Conflict, NotFound."""
+        await permit(self._api, self._request)
         new = self._merged(None)
         metadata = new["metadata"]
         if metadata.get("uid"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from apiserver.api import Api
 from apiserver.decoding import decode_object, media_type, parse_as, writer_of
+from apiserver.handlers.create import permit
 from apiserver.interfaces import RequestInfo
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
@@ -29,6 +30,11 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     given = (resource, info, body, media_type(request), writer)
     source = await asyncio.to_thread(_Source, *given) if writer.bulky else _Source(*given)
     _check_conditional(resource, source.first, api.registry, info.namespace)
+
+    async def make() -> Obj:
+        await permit(api, request)
+        return source.take()
+
     written = await replacement.replace(
         api.registry,
         resource,
@@ -37,7 +43,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
         namespace=info.namespace,
         name=info.name,
         subresource=info.subresource,
-        missing=source.take if resource.kind.create_on_update and not info.subresource else None,
+        missing=make if resource.kind.create_on_update and not info.subresource else None,
     )
     status = 201 if written.created else 200
     return respond_object(request, resource, written.data, obj=written.obj, status=status, clock=api.registry.clock)

@@ -13,7 +13,7 @@ import orjson
 from apiserver.api import Api
 from apiserver.freshness import ANY, check_options, revision_of, wait_for
 from apiserver.registry.resource import Resource
-from apiserver.representation import Later, watch_format
+from apiserver.representation import Later, TableFormat, watch_format
 from apiserver.request import Request
 from apiserver.selecting import query_of
 from apiserver.storage.cache import Watcher, frame
@@ -72,6 +72,8 @@ async def _stream(request: Request, resource: Resource, watcher: Watcher) -> Non
     send = request.send
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS + request.answer_headers})
     _close_with_client(request, watcher)
+    form = watcher.format.inner if isinstance(watcher.format, Later) else watcher.format
+    bare = isinstance(form, TableFormat)  # no columns were sent yet
     while frames := await watcher.next():
         resource.events_sent += len(frames)
         if isinstance(watcher.format, Later):
@@ -80,6 +82,8 @@ async def _stream(request: Request, resource: Resource, watcher: Watcher) -> Non
             except errors.StatusError as failure:
                 frames = [frame("ERROR", orjson.dumps(failure.to_status()))]
                 watcher.close()
+        if bare and isinstance(form, TableFormat):
+            frames, bare = [form.headed(frames[0]), *frames[1:]], False
         body = frames[0] if len(frames) == 1 else b"".join(frames)
         await send({"type": "http.response.body", "body": body, "more_body": True})
     last = (watcher.bookmark() if watcher.bookmarks else None) or b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -124,7 +125,8 @@ async def _store(registry: Registry, resource: Resource, stored: Obj, writer: Wr
         obj = await resource.from_stored(stored)
         return Written(obj, orjson.dumps(obj), True)
     ttl = registry.event_ttl if resource.plural == "events" else 0
-    revision = await registry.store.create(key, value, ttl_seconds=ttl)
+    create = partial(registry.store.create, key, ttl_seconds=ttl)
+    revision, value = await ownership.store(create, stored, value, writer=writer)
     return await finish(registry, resource, key, value, stored, revision, created=True)
 
 

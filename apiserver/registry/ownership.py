@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
+from apiserver.storage import encoding
+from apiserver.storage.interface import ValueTooLarge
 from pocketkube.api.meta import managed_fields
 
 Obj = dict[str, Any]
@@ -27,3 +30,18 @@ def track(resource: Resource, writer: Writer, new: Obj, old: Obj | None, *, subr
         new["metadata"]["managedFields"] = managed
     else:
         new["metadata"].pop("managedFields", None)
+
+
+async def store(
+    write: Callable[[bytes], Awaitable[int]], stored: Obj, value: bytes, *, writer: Writer
+) -> tuple[int, bytes]:
+    """(revision, bytes) after `write` of `value`, the bytes of `stored`; without managedFields where they make it too large.
+
+    Raises what `write` raises. An apply needs its entries: it is refused."""
+    try:
+        return await write(value), value
+    except ValueTooLarge:
+        if writer.operation != "Update" or not stored["metadata"].pop("managedFields", None):
+            raise
+    value = await writer.run(encoding.encode, stored)
+    return await write(value), value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -32,7 +33,7 @@ async def replace(
     namespace: str,
     name: str,
     subresource: str = "",
-    missing: Callable[[], Obj] | None = None,
+    missing: Callable[[], Awaitable[Obj]] | None = None,
 ) -> Written:
     """The object after `change`; `missing` makes one to create where there is none.
 
@@ -43,7 +44,7 @@ async def replace(
 
     async def make() -> Written:
         assert missing is not None
-        return await create(registry, resource, missing(), writer, namespace=namespace)
+        return await create(registry, resource, await missing(), writer, namespace=namespace)
 
     return await attempt(
         registry,
@@ -148,7 +149,8 @@ class _Replacement:
             obj = await resource.from_stored(stored)
             return Written(obj, orjson.dumps(obj))
         ttl = registry.event_ttl if resource.plural == "events" else 0
-        revision = await registry.store.update(key, value, revision=entry.revision, ttl_seconds=ttl)
+        update = partial(registry.store.update, key, revision=entry.revision, ttl_seconds=ttl)
+        revision, value = await ownership.store(update, stored, value, writer=writer)
         return await finish(registry, resource, key, value, stored, revision)
 
     def _check(self, new: Obj, entry: Entry) -> None:

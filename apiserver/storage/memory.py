@@ -17,8 +17,11 @@ from apiserver.storage.interface import (
     Page,
     RevisionMismatch,
     Stored,
+    ValueTooLarge,
     ignore,
 )
+
+LARGEST = 3 << 19  # bytes of a value: 1.5 MiB, what etcd takes unless it is told otherwise
 
 
 class MemoryStore:
@@ -84,6 +87,8 @@ class MemoryStore:
             raise RevisionMismatch(current)
 
     def _put(self, key: str, value: bytes, ttl_seconds: int) -> Change:
+        if len(value) > LARGEST:
+            raise ValueTooLarge("request is too large")
         previous = self._now.get(key)
         revision = self._revision + 1
         if previous is None:

@@ -253,6 +253,28 @@ async def test_table_watch(client: Client) -> None:
         event = await stream.next()
         assert (event["type"], event["object"]["kind"]) == ("ADDED", "Table")
         assert event["object"]["rows"][0]["cells"][0] == "c0"
+        assert event["object"]["columnDefinitions"][0]["name"] == "Name"
+        await client.ok("DELETE", f"{CONFIG_MAPS}/c0")
+        event = await stream.next()
+        assert (event["type"], event["object"]["columnDefinitions"]) == ("DELETED", None), "columns are told once"
+
+
+async def test_table_watch_of_an_older_version(client: Client) -> None:
+    await fill(client, 1)
+    async with client.watch(f"{CONFIG_MAPS}?watch=1", accept=TABLE.replace("v=v1", "v=v1beta1")) as stream:
+        table = (await stream.next())["object"]
+        assert (table["apiVersion"], table["rows"][0]["object"]["apiVersion"]) == ("meta.k8s.io/v1beta1",) * 2
+
+
+async def test_table_watch_with_what_no_row_can_hold(client: Client) -> None:
+    answer = await client("GET", f"{CONFIG_MAPS}?watch=1&includeObject=All", accept=TABLE)
+    assert (answer.status, "must be 'Metadata', 'Object', 'None', or empty" in answer.message) == (400, True)
+
+
+async def test_resources_have_no_head(client: Client) -> None:
+    await fill(client, 1)
+    for path in (CONFIG_MAPS, f"{CONFIG_MAPS}/c0"):
+        assert (await client("HEAD", path)).status == 405
 
 
 async def test_yaml_and_pretty(client: Client) -> None:
@@ -272,6 +294,7 @@ async def test_yaml_and_pretty(client: Client) -> None:
         pytest.param("text/html,*/*", 200, id="anything"),
         pytest.param("", 200, id="none"),
         pytest.param("application/json;as=Chair;v=v1;g=meta.k8s.io", 406, id="unknown shape"),
+        pytest.param("application/json;v=v1;g=meta.k8s.io", 406, id="a version of no shape"),
     ],
 )
 async def test_accept(client: Client, accept: str, code: int) -> None:

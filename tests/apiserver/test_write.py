@@ -227,9 +227,65 @@ async def test_too_large(client: Client) -> None:
     assert (answer.status, answer.json()["reason"]) == (413, "RequestEntityTooLarge")
 
 
+async def test_what_is_too_large_with_its_managed_fields_goes_without(client: Client) -> None:
+    """Not what is applied: an apply is nothing without them."""
+    wide = {f"a-key-that-is-long-so-that-its-name-in-a-set-of-fields-counts-as-well-{i}": "x" for i in range(9_999)}
+    small = await client.ok("POST", CONFIG_MAPS, {**config_map("large"), "data": wide})
+    assert "managedFields" not in small["metadata"]
+    kept = await client.ok("POST", CONFIG_MAPS, config_map("grown", a="1"))
+    assert kept["metadata"]["managedFields"]
+    for method, media in (("PUT", "application/json"), ("PATCH", "application/merge-patch+json")):
+        grown = await client.ok(method, f"{CONFIG_MAPS}/grown", {**config_map("grown"), "data": wide}, media=media)
+        assert "managedFields" not in grown["metadata"]
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"}}
+    applied = await client("PATCH", f"{CONFIG_MAPS}/large?fieldManager=me", body, media="application/apply-patch+yaml")
+    assert (applied.status, applied.json()["reason"]) == (413, "RequestEntityTooLarge")
+
+
+async def test_an_empty_list_of_managed_fields_ends_their_tracking(client: Client) -> None:
+    await client.ok("POST", CONFIG_MAPS, config_map("c", a="1"))
+    empty = config_map("c", a="1")
+    empty["metadata"]["managedFields"] = []
+    assert "managedFields" not in (await client.ok("PUT", f"{CONFIG_MAPS}/c", empty))["metadata"]
+    later = await client.ok("PUT", f"{CONFIG_MAPS}/c", config_map("c", a="2"))
+    assert "managedFields" not in later["metadata"]
+
+
 async def test_namespace_must_exist(client: Client) -> None:
     answer = await client("POST", "/api/v1/namespaces/nowhere/configmaps", config_map())
     assert (answer.status, answer.message) == (404, 'namespaces "nowhere" not found')
+
+
+async def test_creating_by_a_change_takes_the_right_to_create(client: Client) -> None:
+    """PUT and apply make what is not there: whoever may only update and patch may not do that."""
+    rule = {"apiGroups": [""], "resources": ["configmaps", "limitranges"], "verbs": ["update", "patch"]}
+    await grant(client, rule)
+    ann = client.acting_as("user-token")
+    limits = f"{CONFIG_MAPS.rpartition('/')[0]}/limitranges/a"
+    limit = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "a"}, "spec": {"limits": [{"type": "Pod"}]}}
+    refused = await ann("PUT", limits, limit)
+    assert refused.status == 403
+    assert "cannot create resource" in refused.message
+    applied = await ann(
+        "PATCH", f"{CONFIG_MAPS}/c?fieldManager=me", config_map("c", a="1"), media="application/apply-patch+yaml"
+    )
+    assert (applied.status, "cannot create resource" in applied.message) == (403, True)
+    await client.ok("POST", CONFIG_MAPS, config_map("c"))
+    await ann.ok("PUT", f"{CONFIG_MAPS}/c", config_map("c", a="2"))
+    await grant(client, {**rule, "verbs": ["create"]}, name="creating")
+    assert (await ann("PUT", limits, limit)).status == 201
+
+
+async def grant(client: Client, rule: dict[str, Any], *, name: str = "changing") -> None:
+    """To ann, everywhere."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    await client.ok("POST", f"{rbac}/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    ann = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "ann"}
+    await client.ok(
+        "POST", f"{rbac}/clusterrolebindings", {"metadata": {"name": name}, "roleRef": role, "subjects": [ann]}
+    )
+    await client.ok("GET", f"{rbac}/clusterrolebindings/{name}")  # as new as the write, and so is what decides
 
 
 async def test_forbidden_and_unauthorized(client: Client) -> None:

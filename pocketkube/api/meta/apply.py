@@ -53,6 +53,8 @@ def server_side_apply(
         reset = managed_fields.reset_fields(schema, subresource)
     config = {k: v for k, v in config.items() if k not in reset}
     unknown = schema.decode(config, mode="Partial")
+    if isinstance(config.get("metadata"), dict):
+        config["metadata"].pop("managedFields", None)
     if unknown:
         raise BadRequest(
             _does_not_fit(config, [f".{u.split(chr(34))[1]}: field not declared in schema" for u in unknown])

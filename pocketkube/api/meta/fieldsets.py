@@ -116,6 +116,46 @@ def without(found: FieldSet, *path: str) -> FieldSet:
     return {**found, element: left} if left else {k: v for k, v in found.items() if k != element}
 
 
+def ordered(found: FieldSet) -> FieldSet:
+    """The set as upstream writes it: itself, then fields by name, items by keys, by value and by place. Itself if it is so."""
+    out: FieldSet | None = None
+    if len(found) > 1:
+        names = sorted(found)
+        if names[-1] > "g":  # text puts "." before "f:" as well; items are compared by what they say
+            names.sort(key=_rank)
+        if names != list(found):
+            out = {name: found[name] for name in names}
+    for name, node in found.items():
+        if node:
+            inner = ordered(node)
+            if inner is not node:
+                if out is None:
+                    out = dict(found)
+                out[name] = inner
+    return found if out is None else out
+
+
+_KINDS = {".": 0, "f": 1, "k": 2, "v": 3, "i": 4}
+
+
+def _rank(element: str) -> tuple[Any, ...]:
+    kind, body = element[0], element[2:]
+    if kind == "k":
+        return (2, tuple((name, _value_rank(value)) for name, value in sorted(orjson.loads(body).items())))
+    if kind == "v":
+        return (3, _value_rank(orjson.loads(body)))
+    return (4, int(body)) if kind == "i" else (_KINDS[kind], body)
+
+
+def _value_rank(value: Any) -> tuple[int, Any]:
+    """Numbers, strings, booleans, then what holds others, by its text."""
+    if isinstance(value, bool):
+        return (2, value)
+    if isinstance(value, int | float):
+        return (0, value)
+    return (1, value) if isinstance(value, str) else (3, orjson.dumps(value))
+
+
 def paths(found: FieldSet, prefix: str = "") -> Iterator[str]:
     """Every path in upstream's writing: `.spec.containers[name="a"].image`, in order."""
     for element in sorted(found):

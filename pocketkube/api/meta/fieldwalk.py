@@ -65,7 +65,7 @@ def element(item: Any, schema: Schema) -> str:
     if not found:
         keys = ", ".join(f'"{k}"' for k in schema.list_keys)
         raise Unkeyed(f"associative list with keys has an element that omits all key fields {keys}")
-    return "k:" + orjson.dumps(found).decode()
+    return "k:" + orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def elements(items: list[Any], schema: Schema) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def reset_fields(schema: Schema, subresource: str) -> Collection[str]:
 def entry(fields: FieldSet, *, manager: str, operation: str, api_version: str, subresource: str = "", now: str) -> Obj:
     found: Obj = {"manager": manager, "operation": operation, "apiVersion": api_version, "time": now}
     found["fieldsType"] = "FieldsV1"
-    found["fieldsV1"] = fields
+    found["fieldsV1"] = fieldsets.ordered(fields)
     if subresource:
         found["subresource"] = subresource
     return found
@@ -100,15 +100,17 @@ def _is_of(other: Obj, manager: str, operation: str, api_version: str, subresour
 def current_entries(old: Obj | None, new: Obj, subresource: str) -> Entries:
     """The entries to start from: the new object's own where a client changed them in good form, else the old ones.
 
-    A single empty entry wipes them; an empty list or none does not, so that a client that knows nothing of them keeps them.
+    An empty list or a single empty entry wipes them; none does not, so that a client that knows nothing of them keeps them.
     """
     before: Entries = (old["metadata"].get("managedFields") or []) if old is not None else []
     given = new["metadata"].get("managedFields")
-    if not given or given is before or subresource or given == before:
+    if given is None or given is before or subresource or given == before:
         return before
-    if given == [{}]:
+    if given in ([], [{}]):
         return []
-    return given if all(map(is_valid_entry, given)) else before
+    if not all(map(is_valid_entry, given)):
+        return before
+    return [{**one, "fieldsV1": fieldsets.ordered(one["fieldsV1"])} for one in given]
 
 
 def is_valid_entry(found: Any) -> bool:

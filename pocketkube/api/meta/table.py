@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Obj = dict[str, Any]
 
-API_VERSION = "meta.k8s.io/v1"
+GROUP = "meta.k8s.io"
 
 _NAME: Obj = {
     "name": "Name",
@@ -32,34 +32,47 @@ _AGE: Obj = {
 
 
 def table_object(
-    kind: Kind, objects: Iterable[Obj], now: datetime, *, include: str = "Metadata", list_meta: Obj | None = None
+    kind: Kind,
+    objects: Iterable[Obj],
+    now: datetime,
+    *,
+    include: str = "Metadata",
+    list_meta: Obj | None = None,
+    version: str = "v1",
 ) -> Obj:
-    """A `Table` of the objects as of `now`.
+    """A `Table` of the objects as of `now`; `version` is that of meta.k8s.io.
 
     `include`: Metadata puts each object's PartialObjectMetadata into its row, Object the object itself, None nothing.
     `list_meta` is the list's own metadata (resourceVersion, continue). Columns are the kind's, with Name before and Age
     behind the ones that are always shown, unless the kind states Name itself.
     """
-    columns = kind.columns
-    states_all = any(column.name == "Name" for column in columns)
-    wide = next((i for i, c in enumerate(columns) if c.priority > 0), len(columns))
+    states_all, wide = _arrangement(kind)
     rows = []
     for obj in objects:
         cells = kind.row(obj, now) if kind.row is not None else []
         if not states_all:
             cells = [obj["metadata"].get("name", ""), *cells[:wide], age(obj, now), *cells[wide:]]
-        rows.append(_row(cells, obj, include))
+        rows.append(_row(cells, obj, include, version))
     return {
         "kind": "Table",
-        "apiVersion": API_VERSION,
+        "apiVersion": f"{GROUP}/{version}",
         "metadata": list_meta or {},
-        "columnDefinitions": _definitions(columns, wide, states_all),
+        "columnDefinitions": definitions(kind),
         "rows": rows,
     }
 
 
-def _definitions(columns: tuple[Column, ...], wide: int, states_all: bool) -> list[Obj]:
-    found = [_definition(column) for column in columns]
+def _arrangement(kind: Kind) -> tuple[bool, int]:
+    """Whether the kind states Name and Age itself, and before which of its columns Age stands otherwise."""
+    columns = kind.columns
+    wide = next((i for i, c in enumerate(columns) if c.priority > 0), len(columns))
+    return any(column.name == "Name" for column in columns), wide
+
+
+def definitions(kind: Kind) -> list[Obj]:
+    """A table's columns."""
+    states_all, wide = _arrangement(kind)
+    found = [_definition(column) for column in kind.columns]
     return found if states_all else [_NAME, *found[:wide], _AGE, *found[wide:]]
 
 
@@ -73,18 +86,18 @@ def _definition(column: Column) -> Obj:
     }
 
 
-def _row(cells: list[Any], obj: Obj, include: str) -> Obj:
+def _row(cells: list[Any], obj: Obj, include: str, version: str) -> Obj:
     row: Obj = {"cells": cells}
     if include == "Metadata":
-        row["object"] = partial_metadata(obj)
+        row["object"] = partial_metadata(obj, version)
     elif include == "Object":
         row["object"] = obj
     return row
 
 
-def partial_metadata(obj: Obj) -> Obj:
+def partial_metadata(obj: Obj, version: str = "v1") -> Obj:
     """The object's metadata alone, as `PartialObjectMetadata`."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": API_VERSION, "metadata": obj["metadata"]}
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"{GROUP}/{version}", "metadata": obj["metadata"]}
 
 
 def age(obj: Obj, now: datetime) -> str:

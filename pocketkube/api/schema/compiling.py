@@ -107,6 +107,7 @@ def children(schema: Schema) -> None:
     schema.items = prop(raw["items"]) if "items" in raw else None
     schema.item_defaults = _KEY_DEFAULTS.get(schema.items.name, {}) if schema.items else {}
     kept, always = presence.of(schema.name)
+    kept = kept | {"managedFields"}  # an empty list of them is a wish: that nobody's fields be tracked any more
     schema.omitted = frozenset(k for k, v in schema.fields.items() if k not in kept and _goes_when_zero(v))
     made = ((name, _zero(schema.fields[name])) for name in always if name in schema.fields)
     schema.present = tuple((name, make) for name, make in made if make is not None)

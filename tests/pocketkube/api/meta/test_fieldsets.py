@@ -93,3 +93,24 @@ def test_without_takes_all_below() -> None:
     found: FieldSet = {"f:a": {"f:b": {"f:c": {}}}, "f:d": {}}
     assert fieldsets.without(found, "f:a", "f:b") == {"f:d": {}}
     assert fieldsets.without(found, "f:x") is found
+
+
+def test_order_is_upstreams() -> None:
+    """Itself, fields by name, items by their keys' values (numbers as such), by value, by place."""
+    found: FieldSet = {
+        "i:10": {},
+        "i:9": {},
+        'v:"b"': {},
+        "v:10": {},
+        "v:9": {},
+        'k:{"port":443}': {"f:b": {}, "f:a": {}, ".": {}},
+        'k:{"port":80}': {},
+        "f:x": {},
+        ".": {},
+    }
+    wanted = [".", "f:x", 'k:{"port":80}', 'k:{"port":443}', "v:9", "v:10", 'v:"b"', "i:9", "i:10"]
+    ordered = fieldsets.ordered(found)
+    assert list(ordered) == wanted
+    assert list(ordered['k:{"port":443}']) == [".", "f:a", "f:b"]
+    assert ordered == found
+    assert fieldsets.ordered(ordered) is ordered
