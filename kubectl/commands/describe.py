@@ -20,7 +20,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="TYPE [NAME]")
     add_files(parser)
     add_selectors(parser)
-    parser.add_argument("--show-events", nargs="?", const="true", default="true")
+    parser.add_argument("--show-events", nargs="?", const="true", default="")
     parser.add_argument("--chunk-size", type=int, default=500, help=argparse.SUPPRESS)
 
 
@@ -38,10 +38,16 @@ async def run(session: Session, args: argparse.Namespace) -> int:
         return 0
     texts = []
     for target, obj in found:
-        events = await _events(session, target, obj) if args.show_events == "true" else None
+        shown = _shows(args.show_events, len(found)) and describing.shows_events(target)
+        events = await _events(session, target, obj) if shown else None
         texts.append(await describing.text(session, target, obj, events))
     session.out.write("\n\n".join(texts))
     return 0
+
+
+def _shows(flag: str, count: int) -> bool:
+    """Unless told, events are looked for only where one object is described."""
+    return flag == "true" if flag else count == 1
 
 
 async def _by_prefix(session: Session, args: argparse.Namespace) -> list[tuple[Target, Obj]]:
@@ -61,9 +67,11 @@ async def _events(session: Session, target: Target, obj: Obj) -> list[Obj]:
     if target.resource.kind != "Node":
         fields += f",involvedObject.uid={meta['uid']}"
     try:
-        return await session.client.items(EVENTS, meta.get("namespace", ""), fieldSelector=fields)
+        found = await session.client.items(EVENTS, meta.get("namespace", ""), fieldSelector=fields)
     except CommandError:
         return []
+    # a node's own agent knows no uid of it: what others said comes first
+    return sorted(found, key=lambda e: (e.get("involvedObject") or {}).get("uid") != meta["uid"])
 
 
 COMMAND = Command(help="Show details of a specific resource or group of resources", run=run, arguments=arguments)

@@ -12,13 +12,14 @@ Obj = dict[str, Any]
 
 
 async def describe(session: Session, obj: Obj, page: Page) -> None:
+    page.meta(obj)
     page.line("")
     page.line("Data")
     page.line("====")
     for key, value in sorted((obj.get("data") or {}).items()):
         page.line(f"{key}:")
         page.line("----")
-        for row in value.splitlines() or [""]:
+        for row in value.split("\n"):
             page.line(row)
         page.line("")
     page.line("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl.describing import podspec
-from kubectl.describing.writing import Page, when
+from kubectl.describing.writing import Page
 from kubectl.session import Session
 from pocketkube.api.meta import objects as metas
 from pocketkube.api.meta import selectors
@@ -18,7 +18,9 @@ REVISION = "deployment.kubernetes.io/revision"
 
 async def describe(session: Session, obj: Obj, page: Page) -> None:
     spec, status = obj["spec"], obj.get("status") or {}
-    page.line("CreationTimestamp:", when(obj["metadata"].get("creationTimestamp")))
+    page.name(obj)
+    page.created(obj)
+    page.labels(obj)
     page.line("Selector:", selectors.format_label_selector(spec.get("selector")) or "<none>")
     numbers = [
         f"{spec.get('replicas', 1)} desired", f"{status.get('updatedReplicas', 0)} updated", f"{status.get('replicas', 0)} total",

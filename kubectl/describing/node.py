@@ -16,7 +16,10 @@ Obj = dict[str, Any]
 
 async def describe(session: Session, node: Obj, page: Page) -> None:
     spec, status, meta = node["spec"], node.get("status") or {}, node["metadata"]
-    page.line("CreationTimestamp:", when(meta.get("creationTimestamp")))
+    page.line("Name:", meta["name"])
+    page.line("Roles:", _roles(meta.get("labels") or {}))
+    page.labels(node)
+    page.created(node)
     taints = [
         f"{t['key']}{'=' + t['value'] if t.get('value') else ''}:{t['effect']}" for t in spec.get("taints") or ()
     ] or ["<none>"]
@@ -27,14 +30,11 @@ async def describe(session: Session, node: Obj, page: Page) -> None:
     await _lease(session, meta["name"], page)
     page.line("Conditions:")
     rows = [
-        (
-            c["type"],
-            c["status"],
-            when(c.get("lastHeartbeatTime")),
-            when(c.get("lastTransitionTime")),
-            c.get("reason", ""),
-            c.get("message", ""),
-        )
+        [
+            f"{cell} "
+            for cell in (c["type"], c["status"], when(c.get("lastHeartbeatTime")), when(c.get("lastTransitionTime")))
+        ]
+        + [f"{c.get('reason', '')} ", c.get("message", "")]
         for c in status.get("conditions") or ()
     ]
     page.table(("Type", "Status", "LastHeartbeatTime", "LastTransitionTime", "Reason", "Message"), rows)
@@ -73,42 +73,63 @@ async def _lease(session: Session, name: str, page: Page) -> None:
     page.line("RenewTime:", when(lease["spec"].get("renewTime")), level=1)
 
 
+ROLE = "node-role.kubernetes.io/"
+
+
+def _roles(labels: dict[str, str]) -> str:
+    found = {k.removeprefix(ROLE) for k in labels if k.startswith(ROLE)} | {labels.get("kubernetes.io/role", "")}
+    return ",".join(sorted(found - {""})) or "<none>"
+
+
+TITLES = ("CPU Requests", "CPU Limits", "Memory Requests", "Memory Limits")
+COLUMNS = (("requests", "cpu"), ("limits", "cpu"), ("requests", "memory"), ("limits", "memory"))
+
+
 async def _pods(session: Session, node: Obj, page: Page) -> None:
     fields = f"spec.nodeName={node['metadata']['name']},status.phase!=Succeeded,status.phase!=Failed"
     pods = await session.client.items(PODS, fieldSelector=fields)
+    pods.sort(key=lambda p: (p["metadata"]["namespace"], p["metadata"]["name"]))
     page.line("Non-terminated Pods:", f"({len(pods)} in total)")
     have = (node.get("status") or {}).get("allocatable") or {}
-    cpu, memory = quantity.milli(str(have.get("cpu", "0"))) or 1, quantity.value(str(have.get("memory", "0"))) or 1
-    sums = [0, 0, 0, 0]
-    rows = []
+    page.line("Namespace", "Name", "", *TITLES, "Age", level=1)
+    page.line("---------", "----", "", *("-" * len(t) for t in TITLES), "---", level=1)
+    sums: dict[tuple[str, str], int] = {}
     for pod in pods:
-        amounts = next(iter(podspec.amounts(pod).values()))
-        sums = [a + b for a, b in zip(sums, amounts, strict=True)]
+        amounts = podspec.amounts(pod)
+        for key, amount in amounts.items():
+            sums[key] = sums.get(key, 0) + amount
         meta = pod["metadata"]
-        cells = [
-            _share(amounts[0], cpu, "m"),
-            _share(amounts[1], cpu, "m"),
-            _share(amounts[2], memory),
-            _share(amounts[3], memory),
-        ]
-        rows.append((meta["namespace"], meta["name"], *cells, ago(meta.get("creationTimestamp"))))
-    page.table(("Namespace", "Name", "CPU Requests", "CPU Limits", "Memory Requests", "Memory Limits", "Age"), rows)
+        cells = [_share(key[1], amounts.get(key, 0), have) for key in COLUMNS]
+        page.line(meta["namespace"], meta["name"], "", *cells, ago(meta.get("creationTimestamp")), level=1)
     page.line("Allocated resources:")
     page.line("(Total limits may be over 100 percent, i.e., overcommitted.)", level=1)
-    page.table(("Resource", "Requests", "Limits"), [
-        ("cpu", _share(sums[0], cpu, "m"), _share(sums[1], cpu, "m")),
-        ("memory", _share(sums[2], memory), _share(sums[3], memory)),
-    ])  # fmt: skip
+    # what a node has beside the usual and more of than any pod asks for is named too
+    extended = sorted(n for n in have if n not in USUAL and n != "pods")
+    rows = [
+        (name, *(_share(name, sums.get((kind, name), 0), have) for kind in ("requests", "limits")))
+        for name in ("cpu", "memory", "ephemeral-storage", *(n for n in extended if n.startswith("hugepages-")))
+    ]
+    rows += [
+        (name, *(str(sums.get((kind, name), 0)) for kind in ("requests", "limits")))
+        for name in extended
+        if not name.startswith("hugepages-")
+    ]
+    page.table(("Resource", "Requests", "Limits"), rows)
 
 
-def _share(amount: int, whole: int, unit: str = "") -> str:
+USUAL = ("cpu", "memory", "ephemeral-storage")
+
+
+def _share(name: str, amount: int, have: Obj) -> str:
     """`250m (12%)`, `64Mi (0%)`."""
-    if unit:
-        text = f"{amount}{unit}" if amount % 1000 or not amount else str(amount // 1000)
-        text = "0" if not amount else text
+    if name == "cpu":
+        whole = quantity.milli(str(have.get("cpu", "0")))
+        text = f"{amount}m" if amount % 1000 else str(amount // 1000)
     else:
-        text = f"{amount >> 20}Mi" if amount and not amount % (1 << 20) else str(amount)
-    return f"{text} ({amount * 100 // whole}%)"
+        whole = quantity.value(str(have.get(name, "0")))
+        power = next((p for p in (40, 30, 20, 10) if amount and not amount % (1 << p)), 0)
+        text = f"{amount >> power}{ {0: '', 10: 'Ki', 20: 'Mi', 30: 'Gi', 40: 'Ti'}[power] }"
+    return f"{text} ({amount * 100 // whole if whole else 0}%)"
 
 
 DESCRIBE = describe

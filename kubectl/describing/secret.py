@@ -12,6 +12,7 @@ Obj = dict[str, Any]
 
 
 async def describe(session: Session, obj: Obj, page: Page) -> None:
+    page.meta(obj)
     page.line("")
     page.line("Type:", obj.get("type", ""))
     page.line("")
@@ -21,4 +22,5 @@ async def describe(session: Session, obj: Obj, page: Page) -> None:
         page.line(f"{key}:", f"{len(base64.b64decode(value))} bytes")
 
 
+EVENTS = False  # none are looked for
 DESCRIBE = describe

@@ -13,19 +13,24 @@ Obj = dict[str, Any]
 
 async def describe(session: Session, obj: Obj, page: Page) -> None:
     spec, meta = obj["spec"], obj["metadata"]
+    page.meta(obj)
     page.line("Selector:", ",".join(f"{k}={v}" for k, v in sorted((spec.get("selector") or {}).items())) or "<none>")
     page.line("Type:", spec.get("type", ""))
+    if spec.get("ipFamilyPolicy"):
+        page.line("IP Family Policy:", spec["ipFamilyPolicy"])
+    page.line("IP Families:", ",".join(spec.get("ipFamilies") or ()) or "<none>")
+    page.line("IP:", spec.get("clusterIP", ""))
+    page.line("IPs:", ",".join(spec.get("clusterIPs") or ()) or "<none>")
     for title, member in (
-        ("IP Family Policy:", "ipFamilyPolicy"),
-        ("IP Families:", "ipFamilies"),
-        ("IP:", "clusterIP"),
-        ("IPs:", "clusterIPs"),
+        ("External IPs:", "externalIPs"),
+        ("Desired LoadBalancer IP:", "loadBalancerIP"),
+        ("External Name:", "externalName"),
     ):
-        value = spec.get(member)
-        page.line(title, ",".join(value) if isinstance(value, list) else value or "<none>")
-    for title, member in (("External IPs:", "externalIPs"), ("External Name:", "externalName")):
         if spec.get(member):
             page.line(title, ",".join(spec[member]) if isinstance(spec[member], list) else spec[member])
+    ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    if ingress:
+        page.line("LoadBalancer Ingress:", ", ".join(_ingress(i) for i in ingress))
     slices = await session.client.items(
         ENDPOINTSLICES, meta["namespace"], labelSelector=f"kubernetes.io/service-name={meta['name']}"
     )
@@ -40,9 +45,18 @@ async def describe(session: Session, obj: Obj, page: Page) -> None:
     for title, member in (
         ("External Traffic Policy:", "externalTrafficPolicy"),
         ("Internal Traffic Policy:", "internalTrafficPolicy"),
+        ("Traffic Distribution:", "trafficDistribution"),
+        ("HealthCheck NodePort:", "healthCheckNodePort"),
     ):
         if spec.get(member):
             page.line(title, spec[member])
+    if spec.get("loadBalancerSourceRanges"):
+        page.line("LoadBalancer Source Ranges:", ",".join(spec["loadBalancerSourceRanges"]))
+
+
+def _ingress(item: Obj) -> str:
+    address: str = item.get("ip") or item.get("hostname") or ""
+    return f"{address} ({item['ipMode']})" if item.get("ipMode") else address
 
 
 def endpoints(slices: list[Obj], port_name: str) -> str:

@@ -21,14 +21,18 @@ class Page:
         self._lines: list[tuple[int, list[str]]] = []
 
     def line(self, *cells: object, level: int = 0) -> None:
-        self._lines.append((level, [str(c) for c in cells]))
+        """What stands behind a line break in the last cell goes on lines of its own."""
+        *before, last = [str(c) for c in cells]
+        first, *more = last.split("\n")
+        self._lines.append((level, [*before, first]))
+        self._lines += [(0, [text]) for text in more]
 
     def finish(self) -> str:
         """Columns are as wide as their widest cell within a block: a block ends where a line has no cell in that column."""
         lines = [["  " * level + cells[0], *cells[1:]] if cells else [""] for level, cells in self._lines]
         out = [""] * len(lines)
         self._align(lines, out, 0, len(lines), column=0)
-        return "\n".join(text.rstrip() for text in out) + "\n"
+        return "\n".join(out) + "\n"
 
     def _align(self, lines: list[list[str]], out: list[str], first: int, last: int, *, column: int) -> None:
         at = first
@@ -49,21 +53,40 @@ class Page:
             self._align(lines, out, at, end, column=column + 1)
             at = end
 
-    def meta(self, obj: Obj) -> None:
-        meta = obj["metadata"]
-        self.line("Name:", meta["name"])
-        if meta.get("namespace"):
-            self.line("Namespace:", meta["namespace"])
-        self.pairs("Labels:", meta.get("labels"))
-        shown = {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED}
+    def name(self, obj: Obj) -> None:
+        """Name, and the namespace of what has one."""
+        self.line("Name:", obj["metadata"]["name"])
+        if obj["metadata"].get("namespace"):
+            self.line("Namespace:", obj["metadata"]["namespace"])
+
+    def labels(self, obj: Obj) -> None:
+        """Labels and annotations."""
+        self.pairs("Labels:", obj["metadata"].get("labels"))
+        self.annotations(obj)
+
+    def annotations(self, obj: Obj) -> None:
+        shown = {k: v for k, v in (obj["metadata"].get("annotations") or {}).items() if k != LAST_APPLIED}
         self.pairs("Annotations:", shown, separator=": ")
 
+    def meta(self, obj: Obj) -> None:
+        self.name(obj)
+        self.labels(obj)
+
+    def created(self, obj: Obj) -> None:
+        self.line("CreationTimestamp:", when(obj["metadata"].get("creationTimestamp")))
+
     def pairs(self, title: str, values: Mapping[str, Any] | None, *, separator: str = "=", level: int = 0) -> None:
-        """A map: its first entry beside the title, the others below it."""
-        rows = [f"{k}{separator}{v}" for k, v in sorted((values or {}).items())] or ["<none>"]
-        self.line(title, rows[0], level=level)
+        """A map: its first entry beside the title, the others below it; an entry too long for a line is cut to its first one."""
+        rows = []
+        for key, value in sorted((values or {}).items()):
+            text = str(value)
+            if separator == ": " and (len(key) + len(text) + 2 > 140 or "\n" in text):
+                rows += [f"{key}:", *(f"  {_short(line)}" for line in text.removesuffix("\n").split("\n"))]
+            else:
+                rows.append(f"{key}{separator}{text}")
+        self.line(title, rows[0] if rows else "<none>", level=level)
         for row in rows[1:]:
-            self.line("  " * level, row)
+            self.line("", row, level=level)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], *, level: int = 1) -> None:
         self.line(*head, level=level)
@@ -86,7 +109,10 @@ class Page:
         rows = []
         for e in sorted(events, key=_last):
             source = (e.get("source") or {}).get("component") or e.get("reportingComponent") or ""
-            rows.append((e.get("type", ""), e.get("reason", ""), _seen(e), source, (e.get("message") or "").strip()))
+            path = (e.get("involvedObject") or {}).get("fieldPath")
+            message = (e.get("message") or "").strip()
+            message = f"{path}: {message}" if path else message
+            rows.append((e.get("type", ""), e.get("reason", ""), _seen(e), source, message))
         self.line("Type", "Reason", "Age", "From", "Message", level=1)
         self.line("----", "------", "----", "----", "-------", level=1)
         for row in rows:
@@ -95,7 +121,7 @@ class Page:
     def fields(self, value: Mapping[str, Any], *, level: int = 0) -> None:
         """Any object, field by field, names spelled as words."""
         for name, inner in sorted(value.items()):
-            title = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name[:1].upper() + name[1:]) + ":"
+            title = words(name) + ":"
             if isinstance(inner, Mapping):
                 self.line(title, level=level)
                 self.fields(inner, level=level + 1)
@@ -105,9 +131,30 @@ class Page:
                     if isinstance(item, Mapping):
                         self.fields(item, level=level + 1)
                     else:
-                        self.line(item, level=level + 1)
+                        self.line(plain(item), level=level + 1)
             else:
-                self.line(title, inner, level=level)
+                self.line(title, plain(inner), level=level)
+
+
+_ACRONYMS = {"API", "URL", "UID", "OSB", "GUID"}
+_WORD = re.compile("[A-Z]{2,}s(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|-+")
+
+
+def words(name: str) -> str:
+    """`apiVersion` is `API Version`; a name with other signs than letters stays as it is."""
+    if not name.replace("-", "").isalpha():
+        return name
+    return " ".join(w.upper() if w.upper() in _ACRONYMS else w[:1].upper() + w[1:] for w in _WORD.findall(name))
+
+
+def plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "<nil>" if value is None else str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 140 else text[:137] + "..."
 
 
 def _last(event: Obj) -> str:

@@ -1,0 +1,6 @@
+"""A cluster role: as a role."""
+
+from kubectl.describing.role import EVENTS, describe
+
+__all__ = ["DESCRIBE", "EVENTS"]
+DESCRIBE = describe
