@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -125,18 +126,30 @@ async def _store(registry: Registry, resource: Resource, stored: Obj, writer: Wr
         obj = await resource.from_stored(stored)
         return Written(obj, orjson.dumps(obj), True)
     ttl = registry.event_ttl if resource.plural == "events" else 0
-    create = partial(registry.store.create, key, ttl_seconds=ttl)
+    create = partial(expected, registry, key, stored, partial(registry.store.create, key, ttl_seconds=ttl))
     revision, value = await ownership.store(create, stored, value, writer=writer)
-    return await finish(registry, resource, key, value, stored, revision, created=True)
+    return await finish(resource, value, stored, revision, created=True)
 
 
-async def finish(
-    registry: Registry, resource: Resource, key: str, value: bytes, stored: Obj, revision: int, *, created: bool = False
-) -> Written:
-    """What the client sees of a stored object; the cache is offered it too."""
-    stored["metadata"]["resourceVersion"] = str(revision)
-    data = encoding.splice_revision(value, revision)
-    registry.cache.offer(key, revision, stored, data)
+async def expected(
+    registry: Registry, key: str, stored: Obj, write: Callable[[bytes], Awaitable[int]], value: bytes
+) -> int:
+    """The revision after `write` of `value`, which `stored` is parsed: the cache is to take both over."""
+    registry.cache.expect(key, value, stored)
+    try:
+        return await write(value)
+    except BaseException:
+        registry.cache.unexpect(key, stored)
+        raise
+
+
+async def finish(resource: Resource, value: bytes, stored: Obj, revision: int, *, created: bool = False) -> Written:
+    """What the client sees of a stored object."""
+    meta = stored["metadata"]
+    meta["resourceVersion"] = str(revision)
+    entry = resource.cache.get(meta.get("namespace", ""), meta["name"])
+    at_hand = entry is not None and entry.revision == revision
+    data = entry.data if entry and at_hand else encoding.splice_revision(value, revision)
     if resource.converts and (obj := await resource.from_stored(stored)) is not stored:
         return Written(obj, orjson.dumps(obj), created)
     return Written(stored, data, created)

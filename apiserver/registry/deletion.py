@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 
 from apiserver.interfaces import AdmissionRequest
 from apiserver.registry.attempts import Unverified, attempt
-from apiserver.registry.creation import finish
+from apiserver.registry.creation import expected, finish
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
 from apiserver.registry.strategy import Strategy
@@ -78,8 +79,9 @@ class _Deletion:
             return obj, orjson.dumps(obj), False
         key = resource.key(entry.namespace, entry.name)
         value = encoding.encode(marked)
-        revision = await registry.store.update(key, value, revision=entry.revision)
-        written = await finish(registry, resource, key, value, marked, revision)
+        update = partial(registry.store.update, key, revision=entry.revision)
+        revision = await expected(registry, key, marked, update, value)
+        written = await finish(resource, value, marked, revision)
         return written.obj, written.data, False
 
     async def _remove(self, entry: Entry) -> Deleted:

@@ -11,7 +11,7 @@ import orjson
 from apiserver.interfaces import AdmissionRequest
 from apiserver.registry import metadata, ownership
 from apiserver.registry.attempts import Unverified, attempt
-from apiserver.registry.creation import Written, create, finish
+from apiserver.registry.creation import Written, create, expected, finish
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import BULKY, Writer
@@ -149,9 +149,10 @@ class _Replacement:
             obj = await resource.from_stored(stored)
             return Written(obj, orjson.dumps(obj))
         ttl = registry.event_ttl if resource.plural == "events" else 0
-        update = partial(registry.store.update, key, revision=entry.revision, ttl_seconds=ttl)
+        put = partial(registry.store.update, key, revision=entry.revision, ttl_seconds=ttl)
+        update = partial(expected, registry, key, stored, put)
         revision, value = await ownership.store(update, stored, value, writer=writer)
-        return await finish(registry, resource, key, value, stored, revision)
+        return await finish(resource, value, stored, revision)
 
     def _check(self, new: Obj, entry: Entry) -> None:
         resource, writer = self._resource, self._writer

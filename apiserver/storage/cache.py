@@ -54,7 +54,7 @@ FRESH_SECONDS = 3.0
 BOOKMARK_SECONDS = 60.0
 PAGE = 1000
 SLICE = 200  # changes applied before other tasks get a turn
-OFFERS_KEPT = 1024
+EXPECTED_KEPT = 1024
 OWN_KEPT = 4096
 
 
@@ -65,12 +65,11 @@ class Late(NamedTuple):
     changes: list[Change]
 
 
-class Offer(NamedTuple):
-    """What a local writer knows of its write."""
+class Expected(NamedTuple):
+    """What a local writer is writing: the stored bytes, and what they are parsed."""
 
-    key: str
+    value: bytes
     obj: Obj
-    data: bytes
 
 
 class WatchCache:
@@ -81,7 +80,7 @@ class WatchCache:
         self._position = Position()
         self._resources: dict[str, ResourceCache] = {}
         self._late: dict[str, Late] = {}  # resources that were registered while the stream runs and are not loaded yet
-        self._offers: dict[int, Offer] = {}  # revision -> what a local writer wrote then
+        self._expected: dict[str, Expected] = {}  # key -> what is being written to it here
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # heap of (revision, order, future)
         self._order = itertools.count()
         self._ready = asyncio.Event()
@@ -156,14 +155,18 @@ class WatchCache:
         if not resource.ready:
             raise StoreUnavailable(f"{resource.prefix} is no longer kept")
 
-    def offer(self, key: str, revision: int, obj: Obj, data: bytes) -> None:
-        """Give the object that was just written, parsed and as its served bytes, so that neither is made again. `obj` belongs
-        to the cache from now on; both carry the new resourceVersion. `key` is the full one."""
-        if revision <= self._position.revision:
-            return
-        self._offers[revision] = Offer(key, obj, data)
-        if len(self._offers) > OFFERS_KEPT:
-            del self._offers[next(iter(self._offers))]
+    def expect(self, key: str, value: bytes, obj: Obj) -> None:
+        """A local writer is about to write `value`, which is `obj` parsed: when the stream brings it, often before the
+        writer hears of it, it is not parsed again. Then `obj` belongs to the cache and has its resourceVersion. `key` is
+        the full one. Call `unexpect` where the write failed."""
+        self._expected[key] = Expected(value, obj)
+        if len(self._expected) > EXPECTED_KEPT:
+            del self._expected[next(iter(self._expected))]
+
+    def unexpect(self, key: str, obj: Obj) -> None:
+        expected = self._expected.get(key)
+        if expected is not None and expected.obj is obj:
+            del self._expected[key]
 
     async def wait_fresh(self, revision: int | None = None, *, timeout: float = FRESH_SECONDS) -> int:
         """Wait until the cache has come to `revision`, or, if None, to the store's newest: whatever was acknowledged
@@ -266,7 +269,7 @@ class WatchCache:
         if change.revision <= self._position.revision or not self._ready.is_set():
             return
         self._own[change.revision] = change
-        if not self._scheduled:  # the writer first has its turn to offer the object
+        if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._apply_own)
 
@@ -314,10 +317,10 @@ class WatchCache:
         if change.deleted:
             resource.remove(change.key, revision=change.revision)
             return
-        offer = self._offers.pop(change.revision, None)
+        expected = self._expected.pop(change.key, None)
         entry: Entry | None
-        if offer is not None and offer.key == change.key:
-            entry = resource.offered(change.key, offer.data, offer.obj, revision=change.revision)
+        if expected is not None and expected.value == change.value:
+            entry = resource.expected(change.key, change.value, expected.obj, revision=change.revision)
         else:
             entry = _entry(resource, Stored(change.key, change.value, change.revision))
         if entry is not None:
@@ -325,8 +328,6 @@ class WatchCache:
 
     def _advance(self, revision: int) -> None:
         self._position.revision = revision
-        while self._offers and (first := next(iter(self._offers))) <= revision:
-            del self._offers[first]
         self._wake()
 
     def _wake(self) -> None:
@@ -338,6 +339,7 @@ class WatchCache:
     def _lose(self) -> None:
         self._ready.clear()
         self._own.clear()
+        self._expected.clear()
         for late in self._late.values():
             late.task.cancel()
         self._late.clear()

@@ -158,9 +158,10 @@ class ResourceCache:
         data = encoding.splice_revision(value, revision)
         return self._made(key, data, orjson.loads(data), revision)
 
-    def offered(self, key: str, data: bytes, obj: Obj, *, revision: int) -> Entry:
-        """The same of served bytes and the parsed object, which the entry keeps."""
-        entry = self._made(key, data, obj, revision)
+    def expected(self, key: str, value: bytes, obj: Obj, *, revision: int) -> Entry:
+        """The same of a value whose parsed object is at hand, which the entry keeps; its resourceVersion is set."""
+        obj["metadata"]["resourceVersion"] = str(revision)
+        entry = self._made(key, encoding.splice_revision(value, revision), obj, revision)
         entry.keep(obj)
         return entry
 

@@ -283,13 +283,34 @@ async def test_a_local_writer_saves_the_stream_the_parsing() -> None:
     cache = WatchCache(store)
     pods = register(cache)
     async with running(cache):
-        obj: dict[str, Any] = orjson.loads(pod_bytes("a", app="web"))
-        revision = await store.create(PODS + "default/a", pod_bytes("a", app="web"))
-        obj["metadata"]["resourceVersion"] = str(revision)
-        cache.offer(PODS + "default/a", revision, obj, orjson.dumps(obj))
+        value = pod_bytes("a", app="web")
+        obj: dict[str, Any] = orjson.loads(value)
+        cache.expect(PODS + "default/a", value, obj)
+        revision = await store.create(PODS + "default/a", value)
         await cache.wait_fresh()
         entry = pods.get("default", "a")
         assert entry is not None and entry.obj is obj and entry.labels == {"app": "web"}
+        assert orjson.loads(entry.data) == obj
+        assert obj["metadata"]["resourceVersion"] == str(revision)
+
+
+async def test_what_another_wrote_is_not_what_was_expected() -> None:
+    store = MemoryStore()
+    cache = WatchCache(store)
+    pods = register(cache)
+    async with running(cache):
+        ours, lost = orjson.loads(pod_bytes("a")), orjson.loads(pod_bytes("b"))
+        cache.expect(PODS + "default/a", pod_bytes("a"), ours)
+        await store.create(PODS + "default/a", pod_bytes("a", app="theirs"))
+        cache.expect(PODS + "default/b", pod_bytes("b"), lost)
+        cache.unexpect(PODS + "default/b", ours)  # somebody else's failure
+        cache.unexpect(PODS + "default/b", lost)
+        await store.create(PODS + "default/b", pod_bytes("b"))
+        await cache.wait_fresh()
+        a, b = pods.get("default", "a"), pods.get("default", "b")
+        assert a is not None and a.obj is not ours and a.labels == {"app": "theirs"}
+        assert b is not None and b.obj is not lost
+        assert "resourceVersion" not in ours["metadata"] and "resourceVersion" not in lost["metadata"]
 
 
 async def test_a_resource_registered_while_running(store: Store) -> None:
