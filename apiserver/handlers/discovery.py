@@ -14,7 +14,7 @@ from apiserver.aggregation.documents import Remote
 from apiserver.api import Api
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
-from apiserver.representation import wants_pretty
+from apiserver.representation import respond
 from apiserver.request import Request, Response
 from pocketkube.api.kinds.kind import Kind, Subresource
 from pocketkube.api.meta import errors
@@ -228,8 +228,9 @@ def _all_at_once(api: Api, request: Request, version: str, *, core: bool) -> Res
 
 
 def _legacy(request: Request, value: Obj) -> Response:
-    data = orjson.dumps(value, option=orjson.OPT_INDENT_2 if wants_pretty(request) else None)
-    return Response(data, headers=[(b"vary", b"Accept")])
+    answer = respond(request, value)
+    answer.headers = [(b"vary", b"Accept")]
+    return answer
 
 
 async def core(api: Api, request: Request) -> Response:

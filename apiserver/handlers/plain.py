@@ -13,6 +13,7 @@ import orjson
 from apiserver.api import Api
 from apiserver.authn import discovery as oidc
 from apiserver.handlers import discovery, health, metrics, openapi, version
+from apiserver.representation import YAML_LATER, as_yaml
 from apiserver.request import Request, Response, status_response
 from pocketkube.api.meta import errors
 
@@ -92,7 +93,7 @@ def compose(api: Api) -> FastAPI:
     app = FastAPI(title="pocketkube", openapi_url=None, docs_url=None, redoc_url=None)
     for path, endpoint in ROUTES:
         app.add_route(path, _adapted(api, endpoint), methods=["GET", "HEAD"])
-        if path in ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi/v3"):
+        if path.startswith("/api") or path in ("/version", "/healthz", "/livez", "/readyz", "/openapi/v3"):
             app.add_route(path + "/", _adapted(api, endpoint), methods=["GET", "HEAD"])
     app.add_exception_handler(404, _missing)
     return app
@@ -114,6 +115,8 @@ def _adapted(api: Api, endpoint: Endpoint) -> Any:
         request: Request = http.scope[_CONTEXT]
         try:
             answer = await endpoint(api, request, **http.path_params)
+            if answer.content_type is YAML_LATER:
+                answer = await as_yaml(answer)
         except errors.StatusError as error:
             answer = status_response(error)
         except Exception:

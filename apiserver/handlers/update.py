@@ -10,6 +10,7 @@ from apiserver.decoding import decode_object, media_type, parse_as, writer_of
 from apiserver.handlers.create import permit
 from apiserver.interfaces import RequestInfo
 from apiserver.registry import replacement
+from apiserver.registry.metadata import name_owners_once
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import BULKY, Writer
 from apiserver.representation import respond_object
@@ -71,6 +72,7 @@ class _Source:
         value, messages = parse_as(kind, self._body, self._media, mode=writer.validation)
         obj = decode_object(kind, value, messages, writer)
         _check_name(obj, self._info.name, self._info.namespace, self._resource)
+        name_owners_once(obj["metadata"], writer.warnings)
         return obj
 
 

@@ -80,6 +80,7 @@ def _begin(resource: Resource, obj: Obj, writer: Writer, now: str) -> None:
     """Bring a new object to its form before admission, in place."""
     kind = resource.kind
     metadata.begin(kind, obj, now=now)
+    metadata.name_owners_once(obj["metadata"], writer.warnings)
     if kind.default is not None:
         kind.default(obj)
     if writer.operation == "Update":
@@ -93,6 +94,7 @@ async def _admitted(registry: Registry, resource: Resource, obj: Obj, writer: Wr
         writer.options, writer.warnings, writer.annotations,
     )  # fmt: skip
     await registry.admission.mutate(request)
+    metadata.name_owners_once(obj["metadata"], writer.warnings, mutated=True)
     if resource.kind.default is not None:
         resource.kind.default(obj)
     return request

@@ -47,6 +47,23 @@ def _omit_empty(metadata: Obj) -> None:
             del metadata[name]
 
 
+def name_owners_once(metadata: Obj, warnings: list[str], *, mutated: bool = False) -> None:
+    """Drop owner references that say the same as one before them, in place, with a warning; `mutated`: admission has run."""
+    owners = metadata.get("ownerReferences")
+    if not owners or len(owners) < 2:
+        return
+    found = [owner for at, owner in enumerate(owners) if owner not in owners[:at]]
+    if len(found) == len(owners):
+        return
+    again = [str(owner.get("uid", "")) for at, owner in enumerate(owners) if owner in owners[:at]]
+    when = " after mutating admission happens" if mutated else ""
+    warnings.append(
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may "
+        f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {', '.join(again)}"
+    )
+    metadata["ownerReferences"] = found
+
+
 def new_uid() -> str:
     """A random UUID, version 4, in a third of the time that the uuid module takes."""
     text = os.urandom(16).hex()

@@ -118,6 +118,7 @@ class _Replacement:
             writer.dry_run, writer.options, writer.warnings, writer.annotations,
         )  # fmt: skip
         await self._registry.admission.mutate(request)
+        metadata.name_owners_once(new["metadata"], writer.warnings, mutated=True)
         if kind.default is not None:
             kind.default(new)
         return request

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from apiserver.handlers.discovery import version_order
@@ -92,6 +93,16 @@ async def test_aggregated_core(client: Client) -> None:
     assert resources["pods"]["scope"] == "Namespaced"
     assert resources["nodes"]["scope"] == "Cluster"
     assert resources["pods"]["responseKind"]["kind"] == "Pod"
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1"])
+async def test_discovery_forms(client: Client, path: str) -> None:
+    """The same with a slash at the end, not elsewhere; as YAML; and refused in a form that is none."""
+    found = await client.ok("GET", path)
+    assert await client.ok("GET", path + "/") == found
+    answer = await client("GET", path, accept="application/yaml")
+    assert (answer.headers["content-type"], yaml.safe_load(answer.body)) == ("application/yaml", found)
+    assert (await client("GET", path, accept="application")).status == 406
 
 
 async def test_legacy_discovery(client: Client) -> None:

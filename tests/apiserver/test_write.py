@@ -251,6 +251,24 @@ async def test_an_empty_list_of_managed_fields_ends_their_tracking(client: Clien
     assert "managedFields" not in later["metadata"]
 
 
+async def test_owners_are_named_once(client: Client) -> None:
+    """A reference that is there already goes, with a warning; one that differs in anything stays."""
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u1"}
+    other = {**owner, "blockOwnerDeletion": True}
+    twice = config_map("c", a="1")
+    twice["metadata"]["ownerReferences"] = [owner, other, owner]
+    made = await client("POST", CONFIG_MAPS, twice)
+    assert made.json()["metadata"]["ownerReferences"] == [owner, other]
+    assert len(made.warnings) == 1
+    assert "duplicate UID(s) observed: u1" in made.warnings[0]
+    put = await client("PUT", f"{CONFIG_MAPS}/c", twice)
+    assert (put.json()["metadata"]["ownerReferences"], len(put.warnings)) == ([owner, other], 1)
+    patch = {"metadata": {"ownerReferences": [owner, owner]}}
+    patched = await client("PATCH", f"{CONFIG_MAPS}/c", patch, media="application/merge-patch+json")
+    assert patched.json()["metadata"]["ownerReferences"] == [owner]
+    assert "after mutating admission happens" in patched.warnings[0]
+
+
 async def test_namespace_must_exist(client: Client) -> None:
     answer = await client("POST", "/api/v1/namespaces/nowhere/configmaps", config_map())
     assert (answer.status, answer.message) == (404, 'namespaces "nowhere" not found')
