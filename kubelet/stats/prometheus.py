@@ -30,8 +30,8 @@ def _samples(summary: Obj) -> Iterator[Sample]:
     yield "node_swap_usage_bytes", {}, node["swap"]["swapUsageBytes"]
     for pod in summary["pods"]:
         ref = {"namespace": pod["podRef"]["namespace"], "pod": pod["podRef"]["name"]}
-        yield "pod_cpu_usage_seconds_total", ref, pod["cpu"].get("usageCoreNanoSeconds", 0) / 1e9
-        yield "pod_memory_working_set_bytes", ref, pod["memory"].get("workingSetBytes", 0)
+        yield "pod_cpu_usage_seconds_total", ref, pod["cpu"]["usageCoreNanoSeconds"] / 1e9
+        yield "pod_memory_working_set_bytes", ref, pod["memory"]["workingSetBytes"]
         yield from _network(pod.get("network") or {}, ref)
         for container in pod["containers"]:
             yield from _container(container, {"container": container["name"], **ref})

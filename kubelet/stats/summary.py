@@ -23,6 +23,11 @@ from pocketkube.base.clock import Clock
 
 Obj = dict[str, Any]
 
+FIGURES = {
+    "cpu": ("usageNanoCores", "usageCoreNanoSeconds"),
+    "memory": ("usageBytes", "workingSetBytes", "rssBytes", "pageFaults", "majorPageFaults"),
+}
+
 
 class Stats:
     """`pods` and `node` are asked anew at each call; what is slow to measure (disk) may be a minute old."""
@@ -196,8 +201,7 @@ class Stats:
 
 def _summed(part: str, of: Sequence[Obj], now: str) -> Obj:
     """The same figures of several containers or pods, together."""
-    names = {name for one in of for name in one[part] if name != "time"}
-    return {"time": now, **{name: sum(one[part].get(name, 0) for one in of) for name in sorted(names)}}
+    return {"time": now, **{name: sum(one[part][name] for one in of) for name in FIGURES[part]}}
 
 
 def _moment(seconds: float) -> str:
