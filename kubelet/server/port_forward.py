@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 Connect = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 CHUNK = 65536
+LINGER = 1.0  # seconds that a client may go on sending to a pod that has ended its side
 SPDY_PROTOCOL = "portforward.k8s.io"
 TUNNEL_PROTOCOL = "SPDY/3.1+portforward.k8s.io"
 WEBSOCKET_PROTOCOLS = (TUNNEL_PROTOCOL, "v4.channel.k8s.io", "portforward.k8s.io", "")
@@ -55,7 +56,7 @@ async def _join(session: Session, error: Stream, data: Stream, connect: Connect)
             await data.close()
         return
     try:
-        await asyncio.gather(_to_pod(data, writer), _from_pod(reader, data))
+        await _both_ways(data, reader, writer)
     except (OSError, SpdyError) as e:
         log.debug("forwarded connection to port %d lost: %s", port, e)
     finally:
@@ -64,6 +65,22 @@ async def _join(session: Session, error: Stream, data: Stream, connect: Connect)
             await error.close()
         session.forget(error)
         session.forget(data)
+
+
+async def _both_ways(data: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Until the pod ends its side, and a moment longer: kubectl ends its own only when the whole connection has ended."""
+    sending = asyncio.create_task(_to_pod(data, writer), name="to the pod")
+    receiving = asyncio.create_task(_from_pod(reader, data), name="from the pod")
+    try:
+        done, _ = await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        if sending in done:
+            sending.result()
+            await receiving
+        else:
+            receiving.result()
+            await asyncio.wait({sending}, timeout=LINGER)
+    finally:
+        await tasks.cancel(sending, receiving)
 
 
 async def _to_pod(stream: Stream, writer: asyncio.StreamWriter) -> None:

@@ -249,6 +249,30 @@ async def test_port_forward_over_spdy(served: Served) -> None:
     echo.close()
 
 
+async def test_port_forward_ends_with_the_pod(served: Served) -> None:
+    """kubectl waits for the end of both streams before it ends its own, so the pod's end must be enough."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reader, writer, _ = await served.connect(
+        "/portForward/default/web", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: portforward.k8s.io"
+    )
+    session = Session(reader, writer, server=False)
+    running = asyncio.create_task(session.run())
+    headers = {"port": str(port), "requestid": "0"}
+    error = await session.open({**headers, "streamtype": "error"}, fin=True)
+    data = await session.open({**headers, "streamtype": "data"})
+    async with asyncio.timeout(10):
+        assert (await data.read(), await data.read(), await error.read()) == (b"bye", b"", b"")
+    await session.close()
+    await cancel(running)
+    server.close()
+
+
 async def test_port_forward_to_a_closed_port(served: Served) -> None:
     reader, writer, _ = await served.connect(
         "/portForward/default/web", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: portforward.k8s.io"
