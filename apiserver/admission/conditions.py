@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from apiserver.admission.matching import Versioned
@@ -10,7 +10,7 @@ from apiserver.admission.webhooks.review import request_body
 from apiserver.authn.serviceaccount import service_account_user
 from apiserver.interfaces import AdmissionRequest, Authorizer, RequestInfo, User
 from pocketkube.api import cel
-from pocketkube.api.cel import authorizer as asking
+from pocketkube.api.cel.library import authorizer as asking
 
 Obj = dict[str, Any]
 
@@ -58,12 +58,12 @@ def variables_of(request: AdmissionRequest, versioned: Versioned) -> Obj:
     return {"object": versioned.obj, "oldObject": versioned.old, "request": body, "authorizer": asked}
 
 
-def answer_by(authorizer: Authorizer | None, user: User) -> Callable[[Obj, str], tuple[bool, str]]:
+def answer_by(authorizer: Authorizer | None, user: User) -> asking.Answer:
     """What `authorizer.…check(verb)` asks, for cel.authorizer.answering."""
 
-    def answer(question: Obj, verb: str) -> tuple[bool, str]:
+    def answer(question: Obj, verb: str) -> asking.Answered:
         if authorizer is None:
-            return False, "there is no authorizer"
+            return asking.Answered(False, "there is no authorizer")
         subject = service_account_user(*question["serviceAccount"]) if "serviceAccount" in question else user
         if "path" in question:
             info = RequestInfo(verb, question["path"])
@@ -78,8 +78,10 @@ def answer_by(authorizer: Authorizer | None, user: User) -> Callable[[Obj, str],
                 question.get("subresource", ""),
                 question.get("namespace", ""),
                 question.get("name", ""),
+                question.get("fieldSelector", ""),
+                question.get("labelSelector", ""),
             )
         decision = authorizer.authorize(subject, info)
-        return decision.allowed, decision.reason
+        return asking.Answered(decision.allowed, decision.reason, decision.error)
 
     return answer

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from apiserver.authn.oidc.claims import CLAIMS, USER
 from apiserver.authn.oidc.settings import Issuer, Mapping, Rule
 from apiserver.configfile import read
+from pocketkube.api.cel.variables import CLAIMS, USER
+from pocketkube.api.kinds import expressions
 from pocketkube.api.meta import field
 
 Obj = dict[str, Any]
 
 KIND = "AuthenticationConfiguration"
 MOST_ISSUERS = 64
+_VALUES = ("string", "list", "null_type")  # of an expression that maps claims
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +95,7 @@ def _errors(jwt: list[Obj]) -> Iterator[field.FieldError]:
         yield from _mapping_errors(f"{path}.claimMappings", entry)
         for j, rule in enumerate(entry.get("userValidationRules") or ()):
             where = f"{path}.userValidationRules[{j}].expression"
-            yield from _expression_errors(where, rule.get("expression") or "", USER)
+            yield from _expression_errors(where, rule.get("expression") or "", USER, ("bool",))
 
 
 def _issuer_errors(path: str, issuer: Obj) -> Iterator[field.FieldError]:
@@ -162,7 +164,7 @@ def _rule_errors(path: str, rules: list[Obj]) -> Iterator[field.FieldError]:
             if rule.get("requiredValue"):
                 why = "requiredValue can't be set when expression is set"
                 yield field.invalid(f"{where}.requiredValue", rule["requiredValue"], why)
-            yield from _expression_errors(f"{where}.expression", expression, CLAIMS)
+            yield from _expression_errors(f"{where}.expression", expression, CLAIMS, ("bool",))
 
 
 def _mapping_errors(path: str, entry: Obj) -> Iterator[field.FieldError]:
@@ -178,7 +180,7 @@ def _mapping_errors(path: str, entry: Obj) -> Iterator[field.FieldError]:
         if expression:
             if prefix is not None:
                 yield field.invalid(f"{path}.{name}.prefix", prefix, "prefix can't be set when expression is set")
-            yield from _expression_errors(f"{path}.{name}.expression", expression, CLAIMS)
+            yield from _expression_errors(f"{path}.{name}.expression", expression, CLAIMS, _VALUES)
         elif claim and prefix is None and name != "uid":
             why = "prefix is required when claim is set. It can be set to an empty string to disable prefixing"
             yield field.required(f"{path}.{name}.prefix", why)
@@ -228,16 +230,14 @@ def _extra_errors(path: str, extra: list[Obj]) -> Iterator[field.FieldError]:
         if not entry.get("valueExpression"):
             yield field.required(f"{where}.valueExpression", "valueExpression is required")
         else:
-            yield from _expression_errors(f"{where}.valueExpression", entry["valueExpression"], CLAIMS)
+            yield from _expression_errors(f"{where}.valueExpression", entry["valueExpression"], CLAIMS, _VALUES)
 
 
-def _expression_errors(path: str, expression: str, variables: tuple[str, ...]) -> Iterator[field.FieldError]:
-    from pocketkube.api import cel
-
+def _expression_errors(
+    path: str, expression: str, variables: tuple[str, ...], gives: tuple[str, ...]
+) -> Iterator[field.FieldError]:
+    """`gives`: the types that its value may have."""
     if not expression:
         yield field.required(path, "expression is required")
         return
-    try:
-        cel.compile_expression(expression, variables)
-    except cel.CompileError as failure:
-        yield field.invalid(path, expression, str(failure))
+    yield from expressions.compiled(path, expression, variables, gives=gives)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apiserver.authz.webhook import REQUEST
 from apiserver.configfile import read
+from pocketkube.api.cel.variables import AUTHORIZATION
+from pocketkube.api.kinds import expressions
 from pocketkube.api.meta import field
 from pocketkube.api.meta import names as name_rules
 from pocketkube.base import durations
@@ -132,8 +133,6 @@ def _webhook_errors(path: str, given: Obj) -> Iterator[field.FieldError]:
 
 
 def _condition_errors(path: str, given: Obj) -> Iterator[field.FieldError]:
-    from pocketkube.api import cel
-
     conditions = given.get("matchConditions") or []
     version = given.get("matchConditionSubjectAccessReviewVersion")
     if conditions and not version:
@@ -146,10 +145,7 @@ def _condition_errors(path: str, given: Obj) -> Iterator[field.FieldError]:
         if not text:
             yield field.required(where, "")
             continue
-        try:
-            cel.compile_expression(text, REQUEST)
-        except cel.CompileError as failure:
-            yield field.invalid(where, text, str(failure))
+        yield from expressions.compiled(where, text, AUTHORIZATION, gives=("bool",))
 
 
 def _time_errors(path: str, given: Any, *, required: bool, most: int) -> Iterator[field.FieldError]:

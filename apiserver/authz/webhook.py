@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 Obj = dict[str, Any]
 
-REQUEST = ("request",)  # what match conditions see
 _KEPT = 8192
 _LEAST_SECONDS = 0.1  # the question is put again right after the answer came
 _NO_OPINION = Decision(False)
@@ -50,7 +49,7 @@ class WebhookAuthorizer:
         self._remote, self._version = remote, version
         self._seconds = {True: authorized_seconds, False: unauthorized_seconds}
         self._on_failure = denies_on_failure
-        self._conditions = [cel.compile_expression(text, REQUEST) for text in conditions]
+        self._conditions = [cel.compile_expression(text, cel.AUTHORIZATION) for text in conditions]
         self._now = now
         self._answers: dict[bytes, tuple[Decision, float]] = {}
 

@@ -11,7 +11,7 @@ from apiserver.admission.policies.mutating import MutatingPolicy
 from apiserver.admission.policies.store import Bound, Policies, Unusable
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api import cel
-from pocketkube.api.cel import authorizer as asking
+from pocketkube.api.cel.library import authorizer as asking
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors
 

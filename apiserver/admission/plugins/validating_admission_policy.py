@@ -12,7 +12,7 @@ from apiserver.admission.plugin import Outcome, Plugin, Setup
 from apiserver.admission.policies.store import Bound, Policies, Unusable
 from apiserver.admission.policies.validating import Broken, ValidatingPolicy
 from apiserver.interfaces import AdmissionRequest
-from pocketkube.api.cel import authorizer as asking
+from pocketkube.api.cel.library import authorizer as asking
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors
 

@@ -15,7 +15,7 @@ from apiserver.admission.webhooks.calling import CallFailed, WebhookCaller
 from apiserver.asking import settled
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api import cel
-from pocketkube.api.cel import authorizer as asking
+from pocketkube.api.cel.library import authorizer as asking
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors
 

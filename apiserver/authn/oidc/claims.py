@@ -10,7 +10,6 @@ from apiserver.interfaces import User
 
 Obj = dict[str, Any]
 
-CLAIMS, USER = ("claims",), ("user",)  # what expressions see
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 
 
@@ -104,7 +103,8 @@ def _hold(expression: str, message: str, variable: str, value: Obj) -> None:
     from pocketkube.api import cel
 
     try:
-        found = cel.compile_expression(expression, (variable,)).run({variable: value})
+        seen = cel.CLAIMS if variable == "claims" else cel.USER
+        found = cel.compile_expression(expression, seen).run({variable: value})
     except cel.EvaluationError as failure:
         raise InvalidToken(f"oidc: error evaluating {variable} validation expression: {failure}") from failure
     if found is not True:
@@ -118,7 +118,7 @@ def _run(expression: str, claims: Obj, what: str) -> Any:
     from pocketkube.api import cel
 
     try:
-        return cel.compile_expression(expression, CLAIMS).run({"claims": claims})
+        return cel.compile_expression(expression, cel.CLAIMS).run({"claims": claims})
     except cel.EvaluationError as failure:
         raise InvalidToken(f"oidc: error evaluating {what} claim expression: {failure}") from failure
 

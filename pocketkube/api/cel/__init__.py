@@ -1,51 +1,48 @@
 """Expressions of the Common Expression Language as Kubernetes uses them: text and variables in, a plain value out.
 
-Google's own evaluator does the work; what Kubernetes adds to the language is in `library`, object literals in `literals`.
-Loaded only when a first expression is compiled. A `Program` is compiled once and shared.
+Google's own evaluator does the work; what Kubernetes adds to the language is in `library`, the sets of variables are in
+`variables`, object literals in `literals`. The evaluator is loaded when a first expression is compiled. A `Program` is compiled
+once and shared.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from pocketkube.api.cel import literals, syntax
+from pocketkube.api.cel import syntax
+from pocketkube.api.cel.variables import AUTHORIZATION, CLAIMS, CONDITION, POLICY, SCHEMA, USER, typed
+from pocketkube.api.cel.words import CompileError, EvaluationError, failure
 from pocketkube.base.kept import remembered
 
-__all__ = ["CompileError", "EvaluationError", "Program", "compile_expression"]
-
-# The sets of variables that expressions may see: an environment for each is costly to make, so there are few.
-CONDITION = ("object", "oldObject", "request", "authorizer")
-POLICY = (*CONDITION, "params", "namespaceObject", "variables")
-SCHEMA = ("self", "oldSelf")
-
-
-class CompileError(ValueError):
-    """The expression is wrong; the text says where."""
-
-
-class EvaluationError(Exception):
-    """The expression failed on these values."""
+__all__ = [
+    "AUTHORIZATION",
+    "CLAIMS",
+    "CONDITION",
+    "POLICY",
+    "SCHEMA",
+    "USER",
+    "CompileError",
+    "EvaluationError",
+    "Program",
+    "compile_expression",
+]
 
 
 class Program:
     """One compiled expression. `run` may be called any number of times."""
 
-    def __init__(self, source: str, compiled: Any, environment: Any):
+    def __init__(self, source: str, checked: Any):
+        from pocketkube.api.cel.environment import runnable
+
         self.source = source
-        self._compiled = compiled
-        self._environment = environment
+        self.type = _type_name(checked.return_type())
+        self._compiled = runnable(checked)
 
     def tree(self) -> syntax.Node:
         """What it was compiled to."""
         return syntax.tree(self._compiled.serialize())
-
-    @property
-    def type(self) -> str:
-        """Of its value, as far as that is known: bool, string, int, list... or dyn."""
-        return str(self._compiled.return_type()).partition("<")[0].lower()
 
     def run(self, variables: Mapping[str, Any]) -> Any:
         """The plain value: None, bool, int, float, str, bytes, datetime, list, dict. Raises EvaluationError.
@@ -53,55 +50,33 @@ class Program:
         `variables` needs every name that the expression uses; values are JSON."""
         try:
             value = self._compiled.eval(data=variables)
-        except RuntimeError as failure:
-            raise EvaluationError(_words(str(failure))) from failure
+        except RuntimeError as failed:
+            raise EvaluationError(failure(str(failed))) from failed
         try:
             found = value.plain_value()
-        except (TypeError, RuntimeError) as failure:
-            raise EvaluationError(f"the result of {self.source!r} cannot be used: {failure}") from failure
+        except (TypeError, RuntimeError) as failed:
+            raise EvaluationError(f"the result of {self.source!r} cannot be used: {failed}") from failed
         if value.type().name() == "*error*" or str(value.type()) == "ERROR":
-            raise EvaluationError(_words(str(found)))
+            raise EvaluationError(failure(str(found)))
         return bytes(found) if isinstance(found, bytearray) else found
+
+
+def _type_name(found: Any) -> str:
+    """bool, string, int, list, map, null_type, dyn, or the name of a type of Kubernetes."""
+    name = str(found).partition("<")[0]
+    if not name.isupper():
+        return name
+    return "null_type" if name == "NULL" else name.lower()
 
 
 @remembered(4096, longest=1 << 16)
 def compile_expression(source: str, variables: tuple[str, ...] = POLICY) -> Program:
-    """A program over DYN `variables`. Raises CompileError."""
-    environment = _environment(variables)
-    try:
-        return Program(source, environment.compile(literals.as_maps(source)), environment)
-    except RuntimeError as failure:
-        text = re.sub(r"^INVALID_ARGUMENT: |\s*\[INVALID_ARGUMENT\]$", "", str(failure))
-        raise CompileError(f"compilation failed: {text}") from failure
+    """A program over a set of variables. Raises CompileError."""
+    return Program(source, _checker(variables).compile(source))
 
 
 @lru_cache(maxsize=16)
-def _environment(variables: tuple[str, ...]) -> Any:
-    from cel_expr_python import cel
+def _checker(variables: tuple[str, ...]) -> Any:
+    from pocketkube.api.cel.environment import Checker
 
-    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN), extensions=extensions())
-
-
-def extensions() -> list[Any]:
-    """What every environment has beyond the bare language."""
-    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
-
-    from pocketkube.api.cel.library import extension
-
-    return [
-        ext_bindings.ExtBindings(),
-        ext_optional.ExtOptional(),
-        ext_strings.ExtStrings(),
-        ext_math.ExtMath(),
-        ext_encoders.ExtEncoders(),
-        extension(),
-    ]
-
-
-def _words(text: str) -> str:
-    """Upstream's words for what the evaluator says."""
-    text = re.sub(r"\s*\[[A-Z_]+\]$", "", text)
-    text = re.sub(r"^[A-Z_]+: ", "", text)
-    if found := re.fullmatch(r'Key not found in map : "(.*)"', text):
-        return f"no such key: {found[1]}"
-    return re.sub(r"^No matching overloads found.*", "no such overload", text)
+    return Checker(typed(variables))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from pocketkube.api.cel.declared import escape
+from pocketkube.api.cel.schematypes import escape
 from pocketkube.api.cel.syntax import Call, Constant, Items, Loop, Name, Node, Select
 
 Obj = dict[str, Any]

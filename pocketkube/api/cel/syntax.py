@@ -5,9 +5,11 @@ Field numbers are those of `cel.expr.CheckedExpr` and `cel.expr.Expr`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
-from pocketkube.base.protobuf import fields
+from pocketkube.base.protobuf import fields, sized, varint
 
 
 class Constant(NamedTuple):
@@ -143,3 +145,53 @@ def _first(data: bytes, wanted: int, missing: Any = b"") -> Any:
 def _text(data: bytes, wanted: int) -> str:
     found: bytes = _first(data, wanted)
     return found.decode()
+
+
+# Rewriting: which fields of a node hold expressions; of maps and objects, each of the entries.
+_INNER = {5: (1,), 6: (1, 3), 7: (1,), 9: (2, 4, 5, 6, 7)}
+_ENTRIES = {8: (2, (3, 4))}
+_FIRST_ID = 1_000_000  # of nodes that are added
+
+
+def with_optionals(serialized: bytes, functions: frozenset[str]) -> bytes:
+    """A serialized program in which calls of these functions are wrapped: something empty becomes an optional without a value."""
+    if not any(name.encode() in serialized for name in functions):
+        return serialized
+    found = _Wrapping(functions)
+    return _mapped(serialized, 2, lambda checked: _mapped(checked, 4, found.expression))
+
+
+class _Wrapping:
+    def __init__(self, functions: frozenset[str]):
+        self._functions = functions
+        self._next = _FIRST_ID
+
+    def expression(self, data: bytes) -> bytes:
+        for number, numbers in _INNER.items():
+            data = _mapped(data, number, partial(self._node, numbers))
+        for number, (entries, numbers) in _ENTRIES.items():
+            data = _mapped(data, number, partial(self._entries, entries, numbers))
+        call = _first(data, 6, None)
+        return data if call is None or _text(call, 2) not in self._functions else self._wrapped(data)
+
+    def _entries(self, entries: int, numbers: tuple[int, ...], data: bytes) -> bytes:
+        return _mapped(data, entries, partial(self._node, numbers))
+
+    def _node(self, numbers: tuple[int, ...], data: bytes) -> bytes:
+        for number in numbers:
+            data = _mapped(data, number, self.expression)
+        return data
+
+    def _wrapped(self, data: bytes) -> bytes:
+        self._next += 1
+        return b"\x10" + varint(self._next) + sized(6, sized(2, b"optional.ofNonZeroValue") + sized(3, data))
+
+
+def _mapped(data: bytes, wanted: int, change: Callable[[bytes], bytes]) -> bytes:
+    """A message with the sized fields of a number changed. Its other fields are sized or varints."""
+    return b"".join(
+        sized(number, change(value) if number == wanted else value)
+        if isinstance(value, bytes)
+        else varint(number << 3) + varint(value)
+        for number, value in fields(data)
+    )

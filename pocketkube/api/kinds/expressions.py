@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pocketkube.api.cel.variables import CONDITION, POLICY
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.meta import field
 
-CONDITION = ("object", "oldObject", "request", "authorizer")
-POLICY = (*CONDITION, "params", "namespaceObject", "variables")
+__all__ = ["CONDITION", "POLICY", "compiled"]
 
 
 def compiled(path: str, text: str, variables: tuple[str, ...], *, gives: tuple[str, ...] = ()) -> Errors:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pocketkube.api.cel.declared import escape
+from pocketkube.api.cel.schematypes import escape
 from pocketkube.api.meta import times
 
 Obj = dict[str, Any]

@@ -119,7 +119,7 @@ async def test_answers(
         pytest.param("request.resourceAttributes.namespace == 'shop'", 1, "", id="holds"),
         pytest.param("has(request.nonResourceAttributes)", 0, "", id="does not"),
         pytest.param("!('dev' in request.groups)", 0, "", id="by group"),
-        pytest.param("request.resourceAttributes.nothing == 'x'", 0, "no such key", id="fails"),
+        pytest.param("request.extra.nothing[0] == 'x'", 0, "no such key", id="fails"),
     ],
 )
 async def test_match_conditions(server: HttpsServer, condition: str, asked: int, error: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pocketkube.api import cel
-from pocketkube.api.cel import authorizer, literals
+from pocketkube.api.cel import literals
+from pocketkube.api.cel.library import authorizer
 
 OBJECT = {
     "metadata": {"name": "web", "labels": {"app": "web"}},
@@ -106,9 +107,9 @@ def test_literals(source: str, expected: str) -> None:
 def test_authorizer() -> None:
     asked = []
 
-    def answer(question: dict[str, Any], verb: str) -> tuple[bool, str]:
+    def answer(question: dict[str, Any], verb: str) -> authorizer.Answered:
         asked.append((question, verb))
-        return question.get("name") == "x", "because"
+        return authorizer.Answered(question.get("name") == "x", "because")
 
     given = authorizer.of_request(group="apps", resource="deployments", subresource="", namespace="a", name="web")
     with authorizer.answering(answer):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from functools import total_ordering
-from typing import Any
 
-Marked = dict[str, Any]
-Function = tuple[str, tuple[str, ...], str, Callable[..., Any]]
+from pocketkube.api.cel.library.function import SEMVER, Function, Marked, succeeds
 
 _NUMBER = r"(0|[1-9]\d*)"
 _PART = r"[0-9A-Za-z-]+"
@@ -52,27 +49,17 @@ def normalized(text: str) -> str:
 def _made(text: str, lenient: bool = False) -> Marked:
     text = normalized(text) if lenient else text
     Version(text)
-    return {"~semver": text}
-
-
-def _is(text: str, lenient: bool = False) -> bool:
-    try:
-        _made(text, lenient)
-    except ValueError:
-        return False
-    return True
+    return {"~semver": text.partition("+")[0]}  # what was built takes no part in equality
 
 
 def of(value: Marked) -> Version:
     return Version(value["~semver"])
 
 
-def functions() -> Iterator[Function]:
-    """Those whose names no other type has; comparisons are shared with quantities."""
-    yield "semver", ("string",), "dyn", _made
-    yield "semver", ("string", "bool"), "dyn", _made
-    yield "isSemver", ("string",), "bool", _is
-    yield "isSemver", ("string", "bool"), "bool", _is
-    yield ".major", ("dyn",), "int", lambda v: of(v).numbers[0]
-    yield ".minor", ("dyn",), "int", lambda v: of(v).numbers[1]
-    yield ".patch", ("dyn",), "int", lambda v: of(v).numbers[2]
+FUNCTIONS = (
+    Function("semver", (f"string -> {SEMVER}", f"string, bool -> {SEMVER}"), _made),
+    Function("isSemver", ("string -> bool", "string, bool -> bool"), succeeds(_made)),
+    Function(".major", (f"{SEMVER} -> int",), lambda value: of(value).numbers[0]),
+    Function(".minor", (f"{SEMVER} -> int",), lambda value: of(value).numbers[1]),
+    Function(".patch", (f"{SEMVER} -> int",), lambda value: of(value).numbers[2]),
+)
