@@ -11,7 +11,7 @@ import orjson
 from apiserver.api import Api
 from apiserver.decoding import decode_changed, decode_object, media_type, parse, writer_of
 from apiserver.handlers.create import permit
-from apiserver.registry import replacement
+from apiserver.registry import ownership, replacement
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import BULKY, Writer
 from apiserver.representation import respond_object
@@ -198,7 +198,8 @@ class _Apply:
             subresource=self._info.subresource,
             api_version=self._resource.api_version,
             now=now,
-            reset=None if self._resource.kind.has_status else (),
+            reset=ownership.resets(self._resource, self._info.subresource),
+            view=ownership.view(self._resource, self._api.registry.kind_of),
         )
         return _with(new, resourceVersion=wanted, uid=uid)
 

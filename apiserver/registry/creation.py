@@ -57,7 +57,7 @@ async def create(registry: Registry, resource: Resource, obj: Obj, writer: Write
 async def _create(registry: Registry, resource: Resource, obj: Obj, writer: Writer) -> Written:
     kind = resource.kind
     now = times.rfc3339(registry.clock.now())
-    await writer.run(_begin, resource, obj, writer, now)
+    await writer.run(_begin, registry, resource, obj, writer, now)
     request = await _admitted(registry, resource, obj, writer)
     if kind.prepare_create is not None:
         kind.prepare_create(obj)
@@ -76,7 +76,7 @@ async def _create(registry: Registry, resource: Resource, obj: Obj, writer: Writ
         raise
 
 
-def _begin(resource: Resource, obj: Obj, writer: Writer, now: str) -> None:
+def _begin(registry: Registry, resource: Resource, obj: Obj, writer: Writer, now: str) -> None:
     """Bring a new object to its form before admission, in place."""
     kind = resource.kind
     metadata.begin(kind, obj, now=now)
@@ -84,7 +84,7 @@ def _begin(resource: Resource, obj: Obj, writer: Writer, now: str) -> None:
     if kind.default is not None:
         kind.default(obj)
     if writer.operation == "Update":
-        ownership.track(resource, writer, obj, None, subresource="", now=now)
+        ownership.track(resource, writer, obj, None, subresource="", now=now, kind_of=registry.kind_of)
 
 
 async def _admitted(registry: Registry, resource: Resource, obj: Obj, writer: Writer) -> AdmissionRequest:

@@ -26,3 +26,14 @@ def only_spec(new: Obj, old: Obj, **changed: Any) -> None:
     """Leaves fields of spec: what `changed` names."""
     new["spec"] = {**(old.get("spec") or {}), **changed}
     keep(new, old, "status")
+
+
+_OF_CLIENTS = ("labels", "annotations", "ownerReferences", "finalizers")  # of metadata
+
+
+def reset(new: Obj, old: Obj, path: str) -> None:
+    """Metadata as it was, but for who owns which field; or one field of it, as `metadata.labels`. Others go their own ways."""
+    if path.partition(".")[0] == "metadata":
+        new["metadata"] = dict(new["metadata"])
+        for name in _OF_CLIENTS if path == "metadata" else (path.removeprefix("metadata."),):
+            keep(new["metadata"], old["metadata"], name)

@@ -1,21 +1,26 @@
-"""managedFields of an ordinary write. Apply has its own way through `pocketkube.api.meta.apply`."""
+"""managedFields of a write: who wrote, in which version, what the write cannot set, and how it looks in other versions."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-from apiserver.registry.resource import Resource
+from apiserver.registry.resource import Resource, converted
 from apiserver.registry.writer import Writer
 from apiserver.storage import encoding
 from apiserver.storage.interface import ValueTooLarge
+from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import managed_fields
+from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
+KindOf = Callable[[str, str, str], Kind | None]  # (group, version, kind)
 
 
-def track(resource: Resource, writer: Writer, new: Obj, old: Obj | None, *, subresource: str, now: str) -> None:
-    """Set metadata.managedFields of `new`, in place."""
+def track(
+    resource: Resource, writer: Writer, new: Obj, old: Obj | None, *, subresource: str, now: str, kind_of: KindOf
+) -> None:
+    """Set metadata.managedFields of `new`, in place, after a write that is no apply."""
     managed = managed_fields.update_manager(
         old,
         new,
@@ -24,7 +29,8 @@ def track(resource: Resource, writer: Writer, new: Obj, old: Obj | None, *, subr
         subresource=subresource,
         api_version=resource.api_version,
         now=now,
-        reset=None if resource.has_status else (),
+        reset=resets(resource, subresource),
+        view=view(resource, kind_of),
     )
     if managed:
         new["metadata"]["managedFields"] = managed
@@ -45,3 +51,23 @@ async def store(
             raise
     value = await writer.run(encoding.encode, stored)
     return await write(value), value
+
+
+def resets(resource: Resource, subresource: str) -> Collection[str] | None:
+    """The fields that a write cannot set; None for what is so of most kinds."""
+    if not resource.has_status:
+        return ()
+    return resource.kind.resets.get(subresource)
+
+
+def view(resource: Resource, kind_of: KindOf) -> managed_fields.View:
+    """How an object looks in another version. Where only a webhook could tell, the versions count as alike."""
+
+    def show(obj: Obj, api_version: str) -> tuple[Obj, Schema] | None:
+        group, _, version = api_version.rpartition("/")
+        kind = kind_of(group, version, resource.kind.kind)
+        if kind is None:
+            return None
+        return (obj if kind.converter is not None else converted(kind, obj)), kind.schema
+
+    return show

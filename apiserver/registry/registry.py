@@ -159,7 +159,7 @@ class Registry:
         key = (kind.group, kind.plural)
         if key not in self._made or kind.custom:  # versions of a custom resource may differ in what they have
             made = self._made[key] = self._strategies.get(key, Strategy)(self)
-            made.keeps_status = kind.has_status
+            made.keeps_status, made.resets = kind.has_status, kind.resets
             made.returns_deleted = made.returns_deleted or (kind.plural in _RETURNED and not kind.custom)
         return self._made[key]
 

@@ -108,8 +108,8 @@ class _Replacement:
         if kind.default is not None:
             kind.default(new)
         if self._writer.operation == "Update":
-            now = times.rfc3339(self._registry.clock.now())
-            ownership.track(resource, self._writer, new, old, subresource=self._subresource, now=now)
+            now, known = times.rfc3339(self._registry.clock.now()), self._registry.kind_of
+            ownership.track(resource, self._writer, new, old, subresource=self._subresource, now=now, kind_of=known)
 
     async def _admit(self, new: Obj, old: Obj) -> AdmissionRequest:
         meta, writer, kind = old["metadata"], self._writer, self._resource.kind

@@ -5,6 +5,7 @@ The default does nothing, so most resources have none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from apiserver.registry import narrowing
@@ -27,6 +28,7 @@ class Strategy:
     plural = ""
     returns_deleted = False
     keeps_status = False  # set where the resource has a status subresource
+    resets: Mapping[str, tuple[str, ...]] = {}  # as the kind has it
 
     def __init__(self, registry: Registry):
         self.registry = registry
@@ -37,6 +39,8 @@ class Strategy:
             narrowing.only_status(new, old)
         elif not subresource and self.keeps_status:
             narrowing.keep(new, old, "status")
+        for path in self.resets.get(subresource, ()):
+            narrowing.reset(new, old, path)
 
     def validate(self, subresource: str, new: Obj, old: Obj) -> list[FieldError]:
         """What is wrong with a write through a subresource that its kind says nothing about."""

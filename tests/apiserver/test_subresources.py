@@ -7,10 +7,12 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.apiserver.server import Client, pod
+from tests.apiserver.server import Client, deployment, pod
 
 PODS = "/api/v1/namespaces/default/pods"
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
@@ -223,3 +225,27 @@ async def test_access_review(client: Client) -> None:
     )
     assert table.status == 406
     assert (await client("GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews")).status == 405
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch", "kept"),
+    [
+        pytest.param("deployment", {"labels": {"a": "b"}}, [], id="labels of deployments stay"),
+        pytest.param(
+            "deployment", {"annotations": {"a": "b"}}, ["annotations"], id="annotations of deployments change"
+        ),
+        pytest.param("pod", {"labels": {"a": "b"}}, ["labels"], id="labels of pods change"),
+    ],
+)
+async def test_what_a_status_write_cannot_set_is_nobodys(
+    client: Client, kind: str, patch: Any, kept: list[str]
+) -> None:
+    """line 24"""
+    path, made = {"deployment": (DEPLOYMENTS, deployment()), "pod": (PODS, pod())}[kind]
+    before = await client.ok("POST", f"{path}?fieldManager=author", made)
+    where = f"{path}/{made['metadata']['name']}/status?fieldManager=loop"
+    after = await client.ok("PATCH", where, {"metadata": patch, "status": {"observedGeneration": 1}}, media=MERGE)
+    found = {e["manager"]: e["fieldsV1"] for e in after["metadata"]["managedFields"]}
+    assert sorted(found["loop"]) == ["f:metadata"] * bool(kept) + ["f:status"]
+    name = next(iter(patch))
+    assert (after["metadata"].get(name) != before["metadata"].get(name)) is bool(kept)

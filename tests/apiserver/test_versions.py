@@ -154,3 +154,52 @@ async def test_removed_versions_are_views(client: Client, group: str, plural: st
     assert (made["apiVersion"], kept["apiVersion"]) == (f"{group}/v1beta1", f"{group}/v1")
     assert made["spec"] == kept["spec"]
     assert (await client.ok("GET", f"/apis/{group}"))["preferredVersion"]["version"] == "v1"
+
+
+def _autoscaler(version: str, most: int, **spec: Any) -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    spec = {"maxReplicas": most, "scaleTargetRef": target, **spec}
+    return {
+        "apiVersion": f"autoscaling/{version}",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "o"},
+        "spec": spec,
+    }
+
+
+def _utilization(percent: int) -> dict[str, Any]:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]}
+
+
+def _owned(obj: dict[str, Any], manager: str) -> dict[str, Any]:
+    found = next(e for e in obj["metadata"]["managedFields"] if e["manager"] == manager)
+    return {"version": found["apiVersion"], "spec": set(found["fieldsV1"].get("f:spec", {}))}
+
+
+async def test_fields_are_owned_in_the_version_they_were_written_in(client: Client) -> None:
+    """line 26: what changes in one version changes in the others under their names."""
+    old, new = HPAS.format("v1"), HPAS.format("v2")
+    await client.apply(f"{old}/o", _autoscaler("v1", 3, targetCPUUtilizationPercentage=50), fieldManager="a")
+    live = await client.ok("GET", f"{new}/o")
+    assert _owned(live, "a") == {
+        "version": "autoscaling/v1",
+        "spec": {"f:maxReplicas", "f:scaleTargetRef", "f:targetCPUUtilizationPercentage"},
+    }
+    clash = await client.apply(f"{new}/o", _autoscaler("v2", 3, **_utilization(60)), fieldManager="b")
+    assert clash.status == 409
+    assert clash.json()["details"]["causes"][0]["field"] == ".spec.targetCPUUtilizationPercentage"
+    patch = {"spec": _utilization(70)}
+    live = await client.ok("PATCH", f"{new}/o?fieldManager=c", patch, media=MERGE)
+    assert _owned(live, "a")["spec"] == {"f:maxReplicas", "f:scaleTargetRef"}
+    assert _owned(live, "c") == {"version": "autoscaling/v2", "spec": {"f:metrics"}}
+    assert (await client.ok("GET", f"{old}/o"))["spec"]["targetCPUUtilizationPercentage"] == 70
+
+
+async def test_owners_in_versions_that_are_gone_are_forgotten(client: Client) -> None:
+    made = await client.ok("POST", HPAS.format("v2") + "?fieldManager=a", _autoscaler("v2", 3))
+    (entry,) = made["metadata"]["managedFields"]
+    made["metadata"]["managedFields"] = [entry, {**entry, "manager": "old", "apiVersion": "autoscaling/v2beta1"}]
+    made["spec"]["maxReplicas"] = 4
+    after = await client.ok("PUT", HPAS.format("v2") + "/o?fieldManager=b", made)
+    assert [e["manager"] for e in after["metadata"]["managedFields"]] == ["a", "b"]

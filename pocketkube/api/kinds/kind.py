@@ -95,6 +95,9 @@ class Kind:
     validate_update: Callable[[Obj, Obj], list[FieldError]] | None = None  # (new, old)
     validate_status: Callable[[Obj, Obj], list[FieldError]] | None = None  # (new, old)
     warnings: Callable[[Obj], list[str]] | None = None
+    # Subresource ("" for the main one) -> what a write through it cannot set, and so nobody comes to own by it, as `spec` or
+    # `metadata.labels`; by default `status`, and through `status` the `spec`.
+    resets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # (object in any version that shares the store, this version) -> new object of this kind and version.
     convert: Callable[[Obj, str], Obj] | None = None
     # Conversion that has to be asked for elsewhere: (objects, api version) -> them in that version, in their order.

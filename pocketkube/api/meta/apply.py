@@ -41,6 +41,7 @@ def server_side_apply(
     api_version: str,
     now: str,
     reset: Collection[str] | None = None,
+    view: managed_fields.View | None = None,
 ) -> Obj:
     """The object after `manager` applied `config` (None: it did not exist). `live` itself where nothing changes.
 
@@ -51,7 +52,7 @@ def server_side_apply(
         raise BadRequest("metadata.managedFields must be nil")
     if reset is None:
         reset = managed_fields.reset_fields(schema, subresource)
-    config = {k: v for k, v in config.items() if k not in reset}
+    config = _without(config, reset)
     unknown = schema.decode(config, mode="Partial")
     if isinstance(config.get("metadata"), dict):
         config["metadata"].pop("managedFields", None)
@@ -63,8 +64,19 @@ def server_side_apply(
         full = fieldwalk.field_set(config, schema)
     except fieldwalk.Unkeyed as wrong:
         raise BadRequest(_does_not_fit(config, [wrong.detail])) from None
-    run = _Apply(live, config, full, schema, manager=manager, subresource=subresource, api_version=api_version)
+    run = _Apply(
+        live, config, full, schema, manager=manager, subresource=subresource, api_version=api_version, view=view
+    )
     return run.run(force=force, now=now)
+
+
+def _without(config: Obj, reset: Collection[str]) -> Obj:
+    """A configuration without what this write cannot set."""
+    config = {k: v for k, v in config.items() if k not in reset}
+    inner = [path[9:] for path in reset if path.startswith("metadata.")]
+    if inner and isinstance(config.get("metadata"), dict):
+        config["metadata"] = {k: v for k, v in config["metadata"].items() if k not in inner}
+    return config
 
 
 def _does_not_fit(config: Obj, why: list[str]) -> str:
@@ -87,7 +99,9 @@ class _Apply:
         manager: str,
         subresource: str,
         api_version: str,
+        view: managed_fields.View | None,
     ):
+        self.view = view
         self.exists = live is not None
         self.live: Obj = live if live is not None else {}
         self.config = config
@@ -110,8 +124,10 @@ class _Apply:
         self.last_applied = self._last_applied(new)
         if not self.schema.custom:
             self.schema.decode(new, mode="Ignore")
-        changed, removed = fieldwalk.compare(bare if self.exists else None, new, self.schema)
-        left = self._settle(others, changed, removed, force=force)
+        old = bare if self.exists else None
+        changed, removed = change = fieldwalk.compare(old, new, self.schema)
+        changes = managed_fields.Changes(old, new, change, api_version=self.api_version, view=self.view)
+        left = self._settle(changes.known(others), changes, force=force)
         result = managed_fields.in_order(left + self._own_entry(before, now, touched=bool(changed or removed)))
         if not changed and not removed and self.exists and result == (self.live["metadata"].get("managedFields") or []):
             return self.live
@@ -158,9 +174,9 @@ class _Apply:
         result: Obj = applied.merged(applied.removed(new, gone, schema) or {}, self.config, schema)
         return result
 
-    def _settle(self, others: Entries, changed: FieldSet, removed: FieldSet, *, force: bool) -> Entries:
+    def _settle(self, others: Entries, changes: managed_fields.Changes, *, force: bool) -> Entries:
         """The other managers' entries afterwards. Raises Conflict."""
-        taken = [(e, fieldsets.intersection(e["fieldsV1"], changed)) for e in others] if changed else []
+        taken = [(e, fieldsets.intersection(e["fieldsV1"], (changes.of(e) or ({}, {}))[0])) for e in others]
         conflicts = [(e, fields) for e, fields in taken if fields]
         if conflicts and not force:
             conflicts = self._beyond_client_side_apply(conflicts)
@@ -168,8 +184,7 @@ class _Apply:
                 raise conflict(conflicts)
         left: Entries = []
         for other in others:
-            fields = fieldsets.difference(fieldsets.difference(other["fieldsV1"], changed), removed)
-            managed_fields.keep(left, other, fields)
+            managed_fields.keep(left, other, changes.left(other))
         return left
 
     def _beyond_client_side_apply(self, conflicts: list[tuple[Obj, FieldSet]]) -> list[tuple[Obj, FieldSet]]:

@@ -131,7 +131,8 @@ def whole(value: Any, schema: Schema | None) -> FieldSet:
 
 
 def compare(old: Obj | None, new: Obj, schema: Schema, *, ignored: Collection[str] = ()) -> tuple[FieldSet, FieldSet]:
-    """(added or modified, removed) paths between two whole objects, without what nobody owns and top-level `ignored`.
+    """(added or modified, removed) paths between two whole objects, without what nobody owns and what is `ignored`, such as
+    `spec` or `metadata.labels`.
 
     An object that was not there (None) is compared with one that nothing is set in: upstream's types hold some structs by
     value, and nobody comes to own those by setting a field in them."""
@@ -144,8 +145,11 @@ def compare(old: Obj | None, new: Obj, schema: Schema, *, ignored: Collection[st
         if before is after or key in UNOWNED or key in ignored:
             continue
         if key == "metadata":
-            before = {k: v for k, v in (before or {}).items() if k not in UNOWNED_META}
-            after = {k: v for k, v in (after or {}).items() if k not in UNOWNED_META}
+            unowned = (
+                UNOWNED_META.union(name[9:] for name in ignored if name[:9] == "metadata.") if ignored else UNOWNED_META
+            )
+            before = {k: v for k, v in (before or {}).items() if k not in unowned}
+            after = {k: v for k, v in (after or {}).items() if k not in unowned}
         elif creating and type(after) is dict and after:
             if (found := _new_of_equals(key, before, after, schema)) is not None:
                 changed["f:" + key] = found

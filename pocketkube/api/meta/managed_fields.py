@@ -5,7 +5,7 @@ A write that is no apply takes what it changed away from all others and owns it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from pocketkube.api.meta import fieldsets, fieldwalk
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Obj = dict[str, Any]
 Entries = list[Obj]
+# (object, api version) -> the object in that version and its schema; None for a version that nobody knows (any more).
+View = Callable[[Obj, str], "tuple[Obj, Schema] | None"]
+Change = tuple[FieldSet, FieldSet]  # (added or modified, removed) paths
 
 MAX_UPDATERS = 10  # entries of operation Update; older ones are put together
 ANCIENT = "ancient-changes"
@@ -48,10 +51,12 @@ def update_manager(
     api_version: str,
     now: str,
     reset: Collection[str] | None = None,
+    view: View | None = None,
 ) -> Entries:
     """The managedFields of `new` after `manager` turned `old` (None: created) into it. [] where nothing is tracked.
 
-    `now` is RFC 3339. `reset` are top-level fields this write cannot set; by default what `reset_fields` says.
+    `now` is RFC 3339. `reset` are fields this write cannot set, `spec` or `metadata.labels`; by default what `reset_fields`
+    says. `view` shows objects in other versions, in which others may own fields; without one all versions are alike.
     """
     entries = current_entries(old, new, subresource)
     if not entries and old is not None:
@@ -59,6 +64,8 @@ def update_manager(
     if reset is None:
         reset = reset_fields(schema, subresource)
     changed, removed = fieldwalk.compare(old, new, schema, ignored=reset)
+    changes = Changes(old, new, (changed, removed), api_version=api_version, ignored=reset, view=view)
+    entries = changes.known(entries)
     if not changed and not removed:
         return entries
     mine: FieldSet = {}
@@ -69,7 +76,7 @@ def update_manager(
             mine_before = other
             mine = fieldsets.difference(other["fieldsV1"], removed)
         else:
-            keep(found, other, fieldsets.difference(fieldsets.difference(other["fieldsV1"], changed), removed))
+            keep(found, other, changes.left(other))
     if changed:
         mine = fieldsets.union(mine, changed)
         found.append(
@@ -78,6 +85,53 @@ def update_manager(
     elif mine_before is not None:
         keep(found, mine_before, mine)
     return in_order(_capped(found))
+
+
+class Changes:
+    """What one write changed, in each version that somebody owns fields in."""
+
+    def __init__(
+        self,
+        old: Obj | None,
+        new: Obj,
+        change: Change,
+        *,
+        api_version: str,
+        ignored: Collection[str] = (),
+        view: View | None = None,
+    ):
+        self._old = old
+        self._new = new
+        self._ignored = ignored
+        self._view = view
+        self._found: dict[str, Change | None] = {api_version: change}
+
+    def of(self, other: Obj) -> Change | None:
+        """The paths in the version of an entry; None where nobody knows it."""
+        version: str = other.get("apiVersion", "")
+        if version not in self._found:
+            self._found[version] = self._seen(version)
+        return self._found[version]
+
+    def _seen(self, version: str) -> Change | None:
+        if self._view is None:
+            return next(iter(self._found.values()))
+        new = self._view(self._new, version)
+        old = self._view(self._old, version) if self._old is not None else None
+        if new is None:
+            return None
+        return fieldwalk.compare(old[0] if old is not None else None, new[0], new[1], ignored=self._ignored)
+
+    def known(self, entries: Entries) -> Entries:
+        """Without those in versions that nobody knows."""
+        if all(self.of(entry) is not None for entry in entries):
+            return entries
+        return [entry for entry in entries if self.of(entry) is not None]
+
+    def left(self, other: Obj) -> FieldSet:
+        """What an entry of someone else still owns afterwards."""
+        changed, removed = self.of(other) or ({}, {})
+        return fieldsets.difference(fieldsets.difference(other["fieldsV1"], changed), removed)
 
 
 def keep(found: Entries, other: Obj, left: FieldSet) -> None:

@@ -117,6 +117,7 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=_begin,
+    resets={"status": ("spec", "metadata.labels", "metadata.annotations", "metadata.ownerReferences")},
     validate=_validate,
     validate_update=checks.on_update(_validate),
 )

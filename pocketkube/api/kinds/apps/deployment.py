@@ -126,5 +126,6 @@ KIND = Kind(
     prepare_create=workload.begins(),
     validate=_validate,
     validate_update=_validate_update,
+    resets={"status": ("spec", "metadata.labels")},
     validate_status=_validate_status,
 )

@@ -156,6 +156,7 @@ KIND = Kind(
     prepare_create=_prepare_create,
     prepare_update=_prepare_update,
     prepare_status=_prepare_status,
+    resets={"": ("status",), "status": ("spec",), "approval": ("spec",)},
     validate=_validate,
     validate_update=_validate_update,
     validate_status=_validate_status,

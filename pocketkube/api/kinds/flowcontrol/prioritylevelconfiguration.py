@@ -116,6 +116,7 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=workload.begins(),
+    resets={"status": ("spec", "metadata")},
     validate=_validate,
     validate_update=checks.on_update(_validate),
 )

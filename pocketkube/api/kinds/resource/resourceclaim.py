@@ -68,6 +68,7 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=workload.begins(),
+    resets={"status": ("spec", "metadata")},
     validate=_validate,
     validate_update=_validate_update,
     convert=convert,

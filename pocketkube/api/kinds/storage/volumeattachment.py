@@ -77,6 +77,7 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=workload.begins({"attached": False}),
+    resets={"status": ("spec", "metadata")},
     validate=_validate,
     validate_update=_validate_update,
 )

@@ -69,6 +69,7 @@ KIND = Kind(
     default=_default,
     prepare_create=_prepare_create,
     prepare_update=_prepare_update,
+    resets={"status": ("spec", "metadata.labels", "metadata.annotations", "metadata.ownerReferences")},
     validate=validation.validate,
     validate_update=validation.validate_update,
     validate_status=validation.validate_status,

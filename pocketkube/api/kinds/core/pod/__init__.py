@@ -37,6 +37,7 @@ KIND = Kind(
     default=strategy.default,
     prepare_create=strategy.prepare_create,
     prepare_status=strategy.prepare_status,
+    resets={"status": ("spec", "metadata.ownerReferences")},
     validate=strategy.validate,
     validate_update=update.validate_update,
     validate_status=update.validate_status,
