@@ -125,9 +125,18 @@ class Versioned(NamedTuple):
     old: Obj | None
 
 
+def is_outside(request: AdmissionRequest, kind: Kind) -> bool:
+    """Whether only a converter can bring the request's objects to another version."""
+    return kind.converter is not None and _differs(request, kind)
+
+
+def _differs(request: AdmissionRequest, kind: Kind) -> bool:
+    return kind.version != request.kind.version and request.subresource in ("", "status")
+
+
 async def brought_to(request: AdmissionRequest, kind: Kind) -> Versioned:
     """As `in_version`, where a converter may have to be asked. Raises what it raises."""
-    if kind.version == request.kind.version or kind.converter is None or request.subresource not in ("", "status"):
+    if kind.converter is None or not _differs(request, kind):
         return in_version(request, kind)
     given = [obj for obj in (request.obj, request.old) if obj is not None]
     made = iter(await kind.converter(given, kind.api_version))
@@ -136,9 +145,27 @@ async def brought_to(request: AdmissionRequest, kind: Kind) -> Versioned:
 
 
 def in_version(request: AdmissionRequest, kind: Kind) -> Versioned:
-    convert = request.kind.convert
-    if kind.version == request.kind.version or convert is None or request.subresource not in ("", "status"):
+    if not _differs(request, kind):
         return Versioned(kind, request.obj, request.old)
-    obj = convert(request.obj, kind.version) if request.obj is not None else None
-    old = convert(request.old, kind.version) if request.old is not None else None
+    obj = _converted(request.obj, kind) if request.obj is not None else None
+    old = _converted(request.old, kind) if request.old is not None else None
     return Versioned(kind, obj, old)
+
+
+async def brought_back(request: AdmissionRequest, kind: Kind, obj: Obj) -> Obj:
+    """As `back`, where a converter may have to be asked. Raises what it raises."""
+    if kind.converter is None or not _differs(request, kind):
+        return back(request, kind, obj)
+    (made,) = await kind.converter([obj], request.kind.api_version)
+    return made
+
+
+def back(request: AdmissionRequest, kind: Kind, obj: Obj) -> Obj:
+    """An object in the version in which it was matched, in that of the request."""
+    return _converted(obj, request.kind) if _differs(request, kind) else obj
+
+
+def _converted(obj: Obj, kind: Kind) -> Obj:
+    if kind.convert is not None:
+        return kind.convert(obj, kind.version)
+    return {**obj, "apiVersion": kind.api_version, "kind": kind.kind}

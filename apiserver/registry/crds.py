@@ -184,6 +184,8 @@ class Definitions:
 
     async def _delete_all(self, name: str) -> None:
         served = self._served.get(name)
+        if served is not None:
+            await self._terminate(name, True, "InstanceDeletionInProgress", "CustomResource deletion is in progress")
         while served is not None:
             resource = next((r for r in served[1] if r.kind is r.stored), served[1][0])
             await self._registry.cache.wait_loaded(resource.cache)
@@ -194,7 +196,8 @@ class Definitions:
             for entry in left:
                 await self._delete_one(resource, entry.namespace, entry.name)
             await asyncio.sleep(0 if not resource.cache.entries() else _DELETING_POLL_SECONDS)
-        await self._release(name)
+        reason, message = _DONE if served is not None else _NEVER
+        await self._terminate(name, False, reason, message)
 
     async def _delete_one(self, resource: Resource, namespace: str, name: str) -> None:
         try:
@@ -203,22 +206,30 @@ class Definitions:
             if not isinstance(failure, errors.NotFound):
                 log.warning("%s %s/%s is not deleted yet: %s", resource.plural, namespace, name, failure)
 
-    async def _release(self, name: str) -> None:
+    async def _terminate(self, name: str, status: bool, reason: str, message: str) -> None:
+        """Say how far the deletion is; at its end the finalizer goes too."""
         for _ in range(10):
             crd = await self._cluster.get_live(GROUP, PLURAL, "", name)
-            if crd is None:
+            if crd is None or FINALIZER not in crd["metadata"].get("finalizers", ()):
                 return
-            kept = [f for f in crd["metadata"].get("finalizers", ()) if f != FINALIZER]
-            metadata = {k: v for k, v in crd["metadata"].items() if k != "finalizers"}
-            if kept:
-                metadata["finalizers"] = kept
+            new: Obj = orjson.loads(orjson.dumps(crd))
+            conditions = new.setdefault("status", {}).get("conditions") or []
+            now = times.rfc3339(self._registry.clock.now())
+            objects.set_condition(conditions, _condition("Terminating", status, reason, message), now)
+            new["status"]["conditions"] = conditions
+            if not status:
+                new["metadata"]["finalizers"].remove(FINALIZER)
             try:
-                await self._cluster.update(GROUP, PLURAL, {**crd, "metadata": metadata})
+                await self._cluster.update(GROUP, PLURAL, new, subresource="status")
                 return
             except errors.NotFound:
                 return
             except errors.Conflict:
                 continue
+
+
+_DONE = ("InstanceDeletionCompleted", "removed all instances")
+_NEVER = ("NeverEstablished", "resource was never established")
 
 
 class _Name(Json):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from apiserver.registry import conversion
 from tests.apiserver.admission.webhook_server import WebhookServer
-from tests.apiserver.server import Client, eventually
+from tests.apiserver.server import Answer, Client, eventually
 from tests.apiserver.test_custom import CRDS, MERGE, TABLE, answers, condition, crd, define
 
 V1 = "/apis/example.com/v1/namespaces/default/widgets"
@@ -151,6 +151,43 @@ async def test_apply_and_status(client: Client, widgets: WebhookServer) -> None:
     assert [(m["manager"], m["apiVersion"]) for m in managed] == [("tester", "example.com/v2")]
     labelled = await client.ok("PATCH", f"{V2}/a/status", {"metadata": {"labels": {"x": "y"}}}, media=MERGE)
     assert labelled["metadata"]["labels"] == {"x": "y"}
+
+
+POLICIES = "/apis/admissionregistration.k8s.io/v1"
+WRITES: Any = [
+    {"operations": ["CREATE"], "apiGroups": ["example.com"], "apiVersions": ["v2"], "resources": ["widgets"]}
+]
+
+
+async def bind(client: Client, kind: str, spec: Any, *, actions: Any = None) -> None:
+    """A policy about v2 and its binding."""
+    policy = {"metadata": {"name": "p"}, "spec": {"matchConstraints": {"resourceRules": WRITES}, **spec}}
+    await client.ok("POST", f"{POLICIES}/{kind}admissionpolicies", policy)
+    binding = {"metadata": {"name": "b"}, "spec": {"policyName": "p", **(actions or {})}}
+    await client.ok("POST", f"{POLICIES}/{kind}admissionpolicybindings", binding)
+
+
+async def answered(client: Client, sent: Any, check: Callable[[Answer], bool]) -> bool:
+    """Policies take effect a moment after they are stored."""
+    return check(await client("POST", f"{V1}?dryRun=All", sent))
+
+
+async def test_policies_see_the_version_they_ask_for(client: Client, widgets: WebhookServer) -> None:
+    """line 33"""
+    rule = {"expression": "object.apiVersion == 'example.com/v2' && object.spec.port != '1'"}
+    await bind(client, "validating", {"validations": [rule]}, actions={"validationActions": ["Deny"]})
+    await eventually(lambda: answered(client, widget("a", address="h:1"), lambda answer: answer.status == 422))
+    assert (await client("POST", V1, widget("b", address="h:2"))).status == 201
+
+
+async def test_policies_change_the_version_they_ask_for(client: Client, widgets: WebhookServer) -> None:
+    """line 33"""
+    change = "Object{spec: Object.spec{host: 'changed'}}"
+    mutation = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": change}}
+    spec = {"mutations": [mutation], "reinvocationPolicy": "Never", "failurePolicy": "Fail"}
+    await bind(client, "mutating", spec)
+    changed = {"address": "changed:1"}
+    await eventually(lambda: answered(client, widget("a", address="h:1"), lambda made: made.json()["spec"] == changed))
 
 
 async def test_the_stored_version_changes(client: Client, widgets: WebhookServer) -> None:

@@ -148,6 +148,23 @@ class TestPublishing:
         assert "com.example.v1beta2.Widget" in (await client.ok("GET", "/openapi/v2"))["definitions"]
 
 
+async def says(client: Client, name: str, reason: str) -> bool:
+    return bool((await condition(client, "widgets.example.com", name))["reason"] == reason)
+
+
+async def test_how_far_a_deletion_is(client: Client) -> None:
+    """line 24: each step is a condition, the last one with another's finalizer still there."""
+    sent = crd()
+    sent["metadata"]["finalizers"] = ["example.com/hold"]
+    await define(client, sent)
+    await client.ok("POST", WIDGETS, widget())
+    await client.ok("DELETE", DEFINITION)
+    await eventually(lambda: says(client, "Terminating", "InstanceDeletionCompleted"))
+    left = await client.ok("GET", DEFINITION)
+    assert left["metadata"]["finalizers"] == ["example.com/hold"]
+    assert (await condition(client, "widgets.example.com", "Terminating"))["status"] == "False"
+
+
 async def test_a_definition_goes_after_its_objects(client: Client) -> None:
     """line 24"""
     await define(client, crd())
@@ -155,6 +172,7 @@ async def test_a_definition_goes_after_its_objects(client: Client) -> None:
     async with client.watch(f"{WIDGETS}?watch=1&resourceVersion={made['metadata']['resourceVersion']}") as stream:
         await client.ok("DELETE", DEFINITION)
         assert (await condition(client, "widgets.example.com", "Terminating"))["status"] == "True"
+        await eventually(lambda: says(client, "Terminating", "InstanceDeletionInProgress"))
         marked = await stream.next()
         assert (marked["type"], "deletionTimestamp" in marked["object"]["metadata"]) == ("MODIFIED", True)
         assert (await client("POST", WIDGETS, widget("late"))).status == 405

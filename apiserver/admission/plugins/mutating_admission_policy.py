@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.admission.conditions import ConditionFailed, answer_by, variables_of
-from apiserver.admission.matching import EXEMPT, in_version
+from apiserver.admission.matching import EXEMPT, Versioned, back, brought_back, brought_to, in_version, is_outside
 from apiserver.admission.plugin import Outcome, Plugin, Setup
 from apiserver.admission.policies.mutating import MutatingPolicy
 from apiserver.admission.policies.store import Bound, Policies, Unusable
@@ -31,6 +31,8 @@ class MutatingAdmissionPolicy(Plugin):
 
     def mutate(self, request: AdmissionRequest) -> Outcome:
         concerned = self._policies.concerned(request)
+        if any(is_outside(request, kind) for _, kind in concerned):
+            return self._mutate_converted(request, concerned)
         last_change = -1
         for index, (bound, kind) in enumerate(concerned):
             if self._apply(request, bound, kind):
@@ -40,43 +42,66 @@ class MutatingAdmissionPolicy(Plugin):
                 self._apply(request, bound, kind)
         return None
 
+    async def _mutate_converted(
+        self, request: AdmissionRequest, concerned: list[tuple[Bound[MutatingPolicy], Kind]]
+    ) -> None:
+        last_change = -1
+        for index, (bound, kind) in enumerate(concerned):
+            if await self._apply_converted(request, bound, kind):
+                last_change = index
+        for bound, kind in concerned[: max(last_change, 0)]:
+            if bound.policy.reinvoked:
+                await self._apply_converted(request, bound, kind)
+
+    async def _apply_converted(self, request: AdmissionRequest, bound: Bound[MutatingPolicy], kind: Kind) -> bool:
+        changed = self._changed(request, bound, await brought_to(request, kind))
+        return changed is not None and _set(request, await brought_back(request, kind, changed))
+
     def _apply(self, request: AdmissionRequest, bound: Bound[MutatingPolicy], kind: Kind) -> bool:
         """Whether the object was changed."""
-        if request.obj is None:
-            return False
+        changed = self._changed(request, bound, in_version(request, kind))
+        return changed is not None and _set(request, back(request, kind, changed))
+
+    def _changed(self, request: AdmissionRequest, bound: Bound[MutatingPolicy], versioned: Versioned) -> Obj | None:
+        """The object after a policy, in the version in which it was matched; None where it says nothing."""
+        if versioned.obj is None:
+            return None
         try:
             with asking.answering(answer_by(self.setup.authorizer, request.user)):
-                changed = self._mutated(request, bound, kind)
+                return self._mutated(request, bound, versioned, versioned.obj)
         except (ConditionFailed, Unusable, cel.EvaluationError, errors.StatusError) as failure:
             if bound.policy.ignores_failure:
-                return False
+                return None
             raise _refusal(request, bound, failure) from failure
-        if changed == request.obj:
-            return False
-        request.obj.clear()
-        request.obj.update(changed)
-        if request.kind.default is not None and not request.subresource:
-            request.kind.default(request.obj)
-        request.changed_outside = True
-        return True
 
-    def _mutated(self, request: AdmissionRequest, bound: Bound[MutatingPolicy], kind: Kind) -> Obj:
+    def _mutated(self, request: AdmissionRequest, bound: Bound[MutatingPolicy], versioned: Versioned, obj: Obj) -> Obj:
         policy = bound.policy
-        versioned = in_version(request, kind)
-        obj = versioned.obj or {}
         given = {**variables_of(request, versioned), "namespaceObject": self._namespace(request)}
         for params in self._policies.parameters(bound, request.namespace):
             values = {**given, "object": obj, "params": params}
             if not policy.conditions or policy.conditions.hold(values):
-                obj = policy.mutated(obj, values, kind)
-        if kind.version != request.kind.version and kind.convert is not None:
-            obj = kind.convert(obj, request.kind.version)
+                obj = policy.mutated(obj, values, versioned.kind)
         return dict(obj)
 
     def _namespace(self, request: AdmissionRequest) -> Obj | None:
         if not request.kind.namespaced:
             return None
         return self.cluster.get("", "namespaces", "", request.namespace)
+
+
+def _set(request: AdmissionRequest, changed: Obj) -> bool:
+    """Whether that is something new; then it is the request's object."""
+    assert request.obj is not None
+    if changed == request.obj:
+        return False
+    request.obj.clear()
+    request.obj.update(changed)
+    if not request.subresource:
+        request.kind.schema.decode(request.obj, mode="Ignore")
+        if request.kind.default is not None:
+            request.kind.default(request.obj)
+    request.changed_outside = True
+    return True
 
 
 def _refusal(request: AdmissionRequest, bound: Bound[MutatingPolicy], failure: Exception) -> errors.StatusError:

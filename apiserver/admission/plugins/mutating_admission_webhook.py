@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.admission.matching import EXEMPT
+from apiserver.admission.matching import EXEMPT, brought_back, brought_to
 from apiserver.admission.plugin import Outcome, Plugin, Setup
 from apiserver.admission.webhooks.hooks import Hook, Hooks
 from apiserver.admission.webhooks.review import Answer
@@ -75,21 +75,14 @@ def _prune(request: AdmissionRequest, changed: Obj, hook: str) -> None:
 async def patched(request: AdmissionRequest, kind: Kind, answer: Answer, hook: str) -> Obj:
     """The object after the hook's patch, in the request's version. Raises InternalError for a patch that does not fit."""
     assert request.obj is not None
-    convert = request.kind.convert if kind.version != request.kind.version else None
-    outside = kind.converter if kind.version != request.kind.version else None
-    base = convert(request.obj, kind.version) if convert is not None else request.obj
-    if outside is not None:
-        (base,) = await outside([request.obj], kind.api_version)
+    base = (await brought_to(request, kind)).obj
+    assert base is not None
     try:
         changed = json_patch(base, answer.patch)
     except errors.StatusError as failure:
         words = f'failed to apply the patch of webhook "{hook}": {failure.message}'
         raise errors.InternalError(f"Internal error occurred: {words}") from failure
-    if convert is not None and kind.convert is not None:
-        changed = kind.convert(changed, request.kind.version)
-    if outside is not None:
-        (changed,) = await outside([changed], request.kind.api_version)
-    return dict(changed)
+    return dict(await brought_back(request, kind, changed))
 
 
 ADMISSION = MutatingAdmissionWebhook

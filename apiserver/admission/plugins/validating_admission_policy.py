@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from apiserver.admission.conditions import ConditionFailed, answer_by, variables_of
-from apiserver.admission.matching import EXEMPT, in_version
+from apiserver.admission.matching import EXEMPT, Versioned, brought_to, in_version, is_outside
 from apiserver.admission.plugin import Outcome, Plugin, Setup
 from apiserver.admission.policies.store import Bound, Policies, Unusable
 from apiserver.admission.policies.validating import Broken, ValidatingPolicy
@@ -34,19 +34,29 @@ class ValidatingAdmissionPolicy(Plugin):
         return kind.resource not in EXEMPT
 
     def validate(self, request: AdmissionRequest) -> Outcome:
+        concerned = self._policies.concerned(request)
+        if any(is_outside(request, kind) for _, kind in concerned):
+            return self._validate_converted(request, concerned)
+        self._check(request, [(bound, in_version(request, kind)) for bound, kind in concerned])
+        return None
+
+    async def _validate_converted(
+        self, request: AdmissionRequest, concerned: list[tuple[Bound[ValidatingPolicy], Kind]]
+    ) -> None:
+        self._check(request, [(bound, await brought_to(request, kind)) for bound, kind in concerned])
+
+    def _check(self, request: AdmissionRequest, concerned: list[tuple[Bound[ValidatingPolicy], Versioned]]) -> None:
         refusals: list[tuple[Bound[ValidatingPolicy], Broken]] = []
-        for bound, kind in self._policies.concerned(request):
+        for bound, versioned in concerned:
             with asking.answering(answer_by(self.setup.authorizer, request.user)):
-                for broken in self._judge(bound, kind, request):
+                for broken in self._judge(bound, versioned, request):
                     if self._act(bound, broken, request):
                         refusals.append((bound, broken))
         if refusals:
             raise _refusal(request, refusals)
-        return None
 
-    def _judge(self, bound: Bound[ValidatingPolicy], kind: Kind, request: AdmissionRequest) -> list[Broken]:
+    def _judge(self, bound: Bound[ValidatingPolicy], versioned: Versioned, request: AdmissionRequest) -> list[Broken]:
         policy = bound.policy
-        versioned = in_version(request, kind)
         given = {**variables_of(request, versioned), "namespaceObject": self._namespace(request)}
         try:
             found: list[Broken] = []
