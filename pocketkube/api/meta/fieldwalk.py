@@ -145,9 +145,8 @@ def compare(old: Obj | None, new: Obj, schema: Schema, *, ignored: Collection[st
         if before is after or key in UNOWNED or key in ignored:
             continue
         if key == "metadata":
-            unowned = (
-                UNOWNED_META.union(name[9:] for name in ignored if name[:9] == "metadata.") if ignored else UNOWNED_META
-            )
+            inner = [name[9:] for name in ignored if name[:9] == "metadata."]
+            unowned = UNOWNED_META.union(inner) if inner else UNOWNED_META
             before = {k: v for k, v in (before or {}).items() if k not in unowned}
             after = {k: v for k, v in (after or {}).items() if k not in unowned}
         elif creating and type(after) is dict and after:
