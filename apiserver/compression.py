@@ -46,6 +46,6 @@ async def _shared(body: bytes, tail: Tail) -> bytes:
     return await asyncio.shield(tail.packing[1])  # who leaves does not take it away from the others
 
 
-def _gzip(*data: bytes) -> bytes:
+def _gzip(*data: bytes | bytearray) -> bytes:
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
     return b"".join([*map(packer.compress, data), packer.flush()])

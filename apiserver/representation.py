@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from operator import methodcaller
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import orjson
 
 from apiserver.registry.resource import Resource
 from apiserver.request import Request, Response
+from apiserver.storage import slices
 from apiserver.storage.cache import Entry, Format, Json, Query, frame
 from apiserver.storage.entry import NO_LABELS
 from apiserver.tails import Tail
@@ -22,10 +24,10 @@ Obj = dict[str, Any]
 
 YAML = b"application/yaml"
 YAML_LATER = b"application/yaml; of=json"  # a body that is JSON until `as_yaml`
-LARGE_YAML = 1 << 13  # bytes of JSON; writing YAML costs about 1 us each
+LARGE_YAML = 1 << 11  # bytes of JSON; writing YAML costs one or two us each
 MOST_CLAUSES = 100  # of an Accept header; what comes behind them is not read
 SHARED_FROM = 1 << 16  # bytes
-MANY = 1000  # objects; reading more one by one would hold up everyone else for more than about 10 ms
+_ITEMS, _END = b'"items":[', b"]}\n"  # of a list's members; where it ends
 
 
 class Form(NamedTuple):
@@ -115,7 +117,8 @@ def respond(
 async def as_yaml(response: Response) -> Response:
     """A response of YAML_LATER as it goes out; what is large is written beside the event loop."""
     body = response.body
-    response.body = await asyncio.to_thread(_to_yaml, body) if len(body) > LARGE_YAML else _to_yaml(body)
+    beside = len(body) > LARGE_YAML or "yaml" not in sys.modules  # to import it takes its time, too
+    response.body = await asyncio.to_thread(_to_yaml, body) if beside else _to_yaml(body)
     response.content_type = YAML
     return response
 
@@ -156,9 +159,10 @@ async def answer_list(
     request: Request, resource: Resource, entries: Sequence[Entry], meta: Obj, *, clock: Clock
 ) -> Response:
     """`respond_list`, beside the event loop where each of many objects has to be looked at."""
-    joins = is_plain(request) and not resource.converts
-    if joins or len(entries) <= MANY or resource.kind.converter is not None:
+    if slices.few(entries) or resource.kind.converter is not None:
         return respond_list(request, resource, entries, meta, clock=clock)
+    if is_plain(request) and not resource.converts:
+        return Response(_head(resource, meta), tail=Tail(await _joined(resource, entries), content=0))
     return await asyncio.to_thread(respond_list, request, resource, entries, meta, clock=clock)
 
 
@@ -167,18 +171,21 @@ def shares(request: Request, resource: Resource) -> bool:
     return is_plain(request) and not resource.converts
 
 
-def respond_whole(resource: Resource, namespace: str, meta: Obj) -> Response:
+async def respond_whole(resource: Resource, namespace: str, meta: Obj) -> Response:
     """All that is cached, as JSON. Long ones that are asked for at once, and show the same, are joined once."""
     content = resource.cache.content
-    head = b"%b%b," % (resource.list_head, orjson.dumps(meta))
+    head = _head(resource, meta)
     tail = resource.tails.get(namespace, content)
     if tail is None:
         entries = resource.cache.entries(Query(namespace=namespace))
-        data = _join(resource, entries, b'"items":[')
-        if len(data) < SHARED_FROM:
-            return Response(head + data)
-        tail = Tail(data, content=content)
-        resource.tails.add(namespace, tail)
+        if slices.few(entries):
+            data = _join(resource, entries, _ITEMS)
+            if len(data) < SHARED_FROM:
+                return Response(head + data)
+            tail = Tail(data, content=content)
+            resource.tails.add(namespace, tail)
+        else:
+            tail = await resource.tails.join(namespace, content, lambda: _joined(resource, entries))
     return Response(head, tail=tail)
 
 
@@ -187,7 +194,7 @@ def respond_list(
 ) -> Response:
     """A list in the form that the client accepts."""
     if is_plain(request):
-        return Response(_join(resource, entries, b'%b%b,"items":[' % (resource.list_head, orjson.dumps(meta))))
+        return Response(_join(resource, entries, _head(resource, meta) + _ITEMS))
     form = form_of(request)
     objects = [resource.obj(entry) for entry in entries]
     value: Obj
@@ -214,11 +221,28 @@ def _inner(resource: Resource) -> str:
     return f"*{resource.group.partition('.')[0] or 'core'}.{resource.kind.kind}"
 
 
-def _join(resource: Resource, entries: Sequence[Entry], begin: bytes) -> bytes:
+def _head(resource: Resource, meta: Obj) -> bytes:
+    """What stands before `"items"`."""
+    return b"%b%b," % (resource.list_head, orjson.dumps(meta))
+
+
+async def _joined(resource: Resource, entries: Sequence[Entry]) -> bytearray:
+    """`_join` of many; others have their turn between slices."""
+    made = bytearray(_ITEMS)
+    for part in slices.slices(entries):
+        if len(made) > len(_ITEMS):
+            made += b","
+            await asyncio.sleep(0)
+        made += _join(resource, part, b"", end=b"")
+    made += _END
+    return made
+
+
+def _join(resource: Resource, entries: Sequence[Entry], begin: bytes, *, end: bytes = _END) -> bytes:
     """`begin`, the items and the end of a list: ready pieces, copied once. Items of built-in kinds leave out what the
     list's own kind says."""
     if not entries:
-        return begin + b"]}\n"
+        return begin + end
     between = b","
     data: list[Any] = [resource.data(entry) for entry in entries] if resource.converts else [e.data for e in entries]
     if not resource.kind.custom:
@@ -228,8 +252,10 @@ def _join(resource: Resource, entries: Sequence[Entry], begin: bytes) -> bytes:
             data = [memoryview(each)[size:] for each in data]
         else:
             data = [orjson.dumps(_item(orjson.loads(each))) for each in data]
-    data[0] = b"%b%b" % (begin, data[0])
-    data[-1] = b"%b]}\n" % data[-1]
+    if begin:
+        data[0] = b"%b%b" % (begin, data[0])
+    if end:
+        data[-1] = b"%b%b" % (data[-1], end)
     return between.join(data)
 
 

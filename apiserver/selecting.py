@@ -32,8 +32,9 @@ def query_of(resource: Resource, namespace: str, *, labels: str, fields: str, na
         else:
             exact.append((key, value))
     pairs = tuple(selector.exact().items()) if selector else ()
-    rest = selector if selector and len(pairs) < len(selector.requirements) else None
-    return Query(namespace, name, pairs, tuple(exact), _match(resource.cache, rest, tests))
+    among = tuple((r.key, r.values) for r in selector.requirements if r.op == "in") if selector and not pairs else ()
+    rest = selector if selector and len(pairs) + len(among) < len(selector.requirements) else None
+    return Query(namespace, name, pairs, tuple(exact), among, _match(resource.cache, rest, tests))
 
 
 def _check(resource: Resource, key: str) -> None:
@@ -55,7 +56,10 @@ class _Match:
     def __call__(self, entry: Entry) -> bool:
         if self._selector is not None and not self._selector.matches(entry.labels):
             return False
-        return all((self._cache.field(entry, key) == value) != (op == "!=") for key, op, value in self._terms)
+        for key, op, value in self._terms:  # noqa: SIM110 - as in Selector.matches
+            if (self._cache.field(entry, key) == value) == (op == "!="):
+                return False
+        return True
 
 
 def _match(cache: ResourceCache, selector: Selector | None, terms: list[FieldTerm]) -> _Match | None:

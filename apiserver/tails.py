@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 from weakref import WeakValueDictionary
 
@@ -16,7 +17,7 @@ class Tail:
 
     __slots__ = ("__weakref__", "content", "data", "packing")
 
-    def __init__(self, data: bytes, *, content: int) -> None:
+    def __init__(self, data: bytes | bytearray, *, content: int) -> None:
         self.data = data
         self.content = content
         self.packing: tuple[bytes, asyncio.Task[bytes]] | None = None
@@ -30,6 +31,7 @@ class Tails:
 
     def __init__(self) -> None:
         self._known: WeakValueDictionary[str, Tail] = WeakValueDictionary()
+        self._joining: dict[str, tuple[int, asyncio.Task[Tail]]] = {}
         self._held: dict[str, tuple[Tail, asyncio.TimerHandle]] = {}
 
     def get(self, name: str, content: int) -> Tail | None:
@@ -45,6 +47,23 @@ class Tails:
         if Tails.held + len(tail.data) <= HELD_BYTES:
             Tails.held += len(tail.data)
             self._held[name] = tail, asyncio.get_running_loop().call_later(HELD_SECONDS, self._release, name)
+
+    async def join(self, name: str, content: int, join: Callable[[], Awaitable[bytearray]]) -> Tail:
+        """One that takes several turns to make; who asks for the same meanwhile waits for it."""
+        under_way = self._joining.get(name)
+        if under_way is None or under_way[0] != content:
+            task = asyncio.create_task(self._join(name, content, join), name="joining a list")
+            under_way = self._joining[name] = content, task
+        return await asyncio.shield(under_way[1])  # who leaves does not take it away from the others
+
+    async def _join(self, name: str, content: int, join: Callable[[], Awaitable[bytearray]]) -> Tail:
+        try:
+            tail = Tail(await join(), content=content)
+        finally:
+            if name in self._joining and self._joining[name][0] == content:
+                del self._joining[name]
+        self.add(name, tail)
+        return tail
 
     def _release(self, name: str) -> None:
         tail, timer = self._held.pop(name)

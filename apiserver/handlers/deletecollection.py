@@ -28,7 +28,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     query = query_of(resource, info.namespace, labels=info.label_selector, fields=info.field_selector, name=info.name)
     await wait_for(api.registry, resource, "")
     limit = request.integer("limit") or 0
-    found = resource.cache.page(query, limit)[0] if limit > 0 else resource.cache.entries(query)
+    found, _ = await resource.cache.select(query, limit=max(0, limit))
     await resource.load(found)
     pending = iter(found)
     await asyncio.gather(*(_delete_all(api, resource, writer, options, pending) for _ in range(_AT_ONCE)))
@@ -42,6 +42,7 @@ async def _delete_all(
     api: Api, resource: Resource, writer: Writer, options: dict[str, object], pending: Iterator[Entry]
 ) -> None:
     for entry in pending:
+        await asyncio.sleep(0)  # one that needs no store would never wait
         try:
             await deletion.delete(
                 api.registry, resource, writer, dict(options), namespace=entry.namespace, name=entry.name

@@ -5,6 +5,8 @@ A first page comes from the cache, the pages behind it from the store at the rev
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from apiserver.api import Api
@@ -21,7 +23,7 @@ from pocketkube.api.meta import errors
 
 Obj = dict[str, Any]
 
-_CHUNK = 500  # objects that a page reads at once from the store when a selector drops some
+_CHUNK = 500  # objects that are read at once from the store
 
 
 async def handle(api: Api, request: Request, resource: Resource) -> Response:
@@ -43,8 +45,8 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     else:
         await wait_for(api.registry, resource, version)
         if not limit and query.unselective and shares(request, resource):
-            return respond_whole(resource, query.namespace, {"resourceVersion": str(resource.cache.current)})
-        found, meta = _from_cache(resource, query, limit)
+            return await respond_whole(resource, query.namespace, {"resourceVersion": str(resource.cache.current)})
+        found, meta = await _from_cache(resource, query, limit)
     await resource.load(found)
     return await answer_list(request, resource, found, meta, clock=api.registry.clock)
 
@@ -53,12 +55,15 @@ def _exact(match: str, limit: int) -> bool:
     return match == "Exact" or (not match and limit > 0)
 
 
-def _from_cache(resource: Resource, query: Query, limit: int) -> tuple[list[Entry], Obj]:
+async def _from_cache(resource: Resource, query: Query, limit: int) -> tuple[Sequence[Entry], Obj]:
     revision = resource.cache.current
     meta: Obj = {"resourceVersion": str(revision)}
-    if not limit:
-        return resource.cache.entries(query), meta
-    found, left = resource.cache.page(query, limit)
+    found: Sequence[Entry]
+    if limit and query.unselective:
+        found, left = resource.cache.page(query.namespace, limit)
+    else:
+        found, more = await resource.cache.select(query, limit=limit)
+        left = int(more)
     if left:
         _more(meta, query, revision, found[-1].key, left)
     return found, meta
@@ -72,7 +77,7 @@ def _more(meta: Obj, query: Query, revision: int, last: str, left: int) -> None:
 
 async def _from_store(
     api: Api, resource: Resource, query: Query, limit: int, revision: int, start: str
-) -> tuple[list[Entry], Obj]:
+) -> tuple[Sequence[Entry], Obj]:
     """At a revision of the past (-1: now), from the key `start` on. Raises Expired where it was compacted away."""
     prefix = resource.prefix + (f"{query.namespace}/" if query.namespace else "")
     begin = resource.prefix + start if start else ""
@@ -82,7 +87,9 @@ async def _from_store(
     while True:
         page = await _page(api, resource, prefix, begin, at, limit)
         at = at or page.revision
-        for item in page.items:
+        for number, item in enumerate(page.items, 1):
+            if number % _CHUNK == 0:
+                await asyncio.sleep(0)
             entry = api.registry.entry(resource, item)
             if selects is None or selects(entry):
                 found.append(entry)
@@ -92,7 +99,7 @@ async def _from_store(
             break
         begin = page.items[-1].key + "\0"
     meta: Obj = {"resourceVersion": str(at)}
-    behind = _behind(page, found, resource)
+    behind = _behind(page, found, resource) if limit else 0
     if behind:
         _more(meta, query, at, found[-1].key, behind)
     return found, meta
@@ -100,7 +107,7 @@ async def _from_store(
 
 async def _page(api: Api, resource: Resource, prefix: str, begin: str, revision: int, limit: int) -> Page:
     try:
-        return await api.registry.store.list(prefix, limit=limit and max(limit, _CHUNK), start=begin, revision=revision)
+        return await api.registry.store.list(prefix, limit=max(limit, _CHUNK), start=begin, revision=revision)
     except Compacted:
         start = begin[len(resource.prefix) :] if begin else ""
         raise continuation.expired(start) from None

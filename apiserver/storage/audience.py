@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 from apiserver.storage.entries import Entries
 from apiserver.storage.entry import Entry, Query
@@ -42,10 +43,10 @@ def beyond_group(query: Query) -> Query:
     """What is left to test on an event that touched the query's group. An object's key never changes, its labels and
     fields do: those stay, to tell whether it came or left."""
     if query.name and query.namespace:
-        return Query(labels=query.labels, fields=query.fields, match=query.match)
+        return replace(query, name="", namespace="")
     if query.fields or query.labels:
         return query
-    return Query(name=query.name, match=query.match)
+    return replace(query, namespace="")
 
 
 class Audience:

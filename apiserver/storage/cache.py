@@ -16,7 +16,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
 from apiserver.storage.entry import EVERYTHING, Entry, Query
@@ -54,6 +54,8 @@ FRESH_SECONDS = 3.0
 BOOKMARK_SECONDS = 60.0
 PAGE = 1000
 SLICE = 200  # changes applied before other tasks get a turn
+LOAD_SLICE = 250  # objects read before other tasks get a turn
+LOAD_BYTES = 1 << 20
 EXPECTED_KEPT = 1024
 OWN_KEPT = 4096
 
@@ -209,11 +211,11 @@ class WatchCache:
             await tasks.cancel(bookmarks)
 
     async def _load(self) -> None:
-        found: dict[ResourceCache, list[Entry]] = {resource: [] for resource in self._resources.values()}
+        found = {resource: resource.another() for resource in self._resources.values()}
         revision = 0
         async for page in self._pages(self._prefix):
             revision = revision or page.revision
-            for stored in page.items:
+            async for stored in _by_turns(page.items):
                 resource = self._resource_of(stored.key)
                 if resource in found and (entry := _entry(resource, stored)) is not None:
                     found[resource].append(entry)
@@ -247,13 +249,17 @@ class WatchCache:
         backoff = Backoff(0.1, 5.0)
         while True:
             try:
-                pages = [page async for page in self._pages(resource.prefix)]
+                entries, revision = resource.another(), 0
+                async for page in self._pages(resource.prefix):
+                    revision = revision or page.revision
+                    async for stored in _by_turns(page.items):
+                        if (entry := _entry(resource, stored)) is not None:
+                            entries.append(entry)
                 break
             except (Compacted, StoreUnavailable) as failure:
                 log.warning("cannot load %s yet: %s", resource.prefix, failure)
                 await self._clock.sleep(backoff.next())
-        made = [_entry(resource, stored) for page in pages for stored in page.items]
-        resource.load([entry for entry in made if entry is not None], revision=pages[0].revision)
+        resource.load(entries, revision=revision)
         for change in self._late.pop(resource.prefix).changes:
             self._apply_change(resource, change)
 
@@ -356,6 +362,17 @@ class WatchCache:
             await self._clock.sleep(BOOKMARK_SECONDS)
             for resource in list(self._resources.values()):
                 resource.bookmark()
+
+
+async def _by_turns(items: Sequence[Stored]) -> AsyncIterator[Stored]:
+    """All items; others have their turn after every LOAD_SLICE of them, or LOAD_BYTES."""
+    size = 0
+    for at, stored in enumerate(items, 1):
+        yield stored
+        size += len(stored.value)
+        if at % LOAD_SLICE == 0 or size >= LOAD_BYTES:
+            size = 0
+            await asyncio.sleep(0)
 
 
 def _entry(resource: ResourceCache, stored: Stored) -> Entry | None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from apiserver.storage.entry import Entry, Query
+from apiserver.storage.slices import Test
 
 Pair = tuple[str, str]
+
+SORTED_SHARE = 8  # from this part of all entries on, picking them out is faster than sorting their keys
+NO_KEYS: set[str] = set()  # never changed
 
 
 class Entries:
@@ -42,27 +47,38 @@ class Entries:
         return zip(self._fields, entry.fields, strict=True)
 
     def select(self, query: Query) -> list[Entry]:
-        """The entries that a query selects, in key order."""
-        if query.name and (query.namespace or not self._namespaced):
-            entry = self.get(f"{query.namespace}/{query.name}" if query.namespace else query.name)
-            found = [entry] if entry else []
-        elif (narrowest := self._narrowest(query)) is not None:
-            found = [self._by_key[key] for key in sorted(narrowest)]
-        else:
-            found = self._range(query.namespace)
-            query = Query(name=query.name, match=query.match, fields=query.fields)
-        selects = self.test(query)
+        """The entries that a query selects, in key order. For small resources; see `candidates`."""
+        found, selects = self.candidates(query)
         return found if selects is None else [entry for entry in found if selects(entry)]
 
-    def test(self, query: Query) -> Callable[[Entry], bool] | None:
+    def candidates(self, query: Query) -> tuple[list[Entry], Test | None]:
+        """All that a query can select, in key order, as they are now, and what is left to test; None: nothing."""
+        if query.name and (query.namespace or not self._namespaced):
+            entry = self.get(f"{query.namespace}/{query.name}" if query.namespace else query.name)
+            return ([entry] if entry else []), self.test(query)
+        if (keys := self._narrowest(query)) is not None:
+            return self._in_order(keys), self.test(query)
+        return self._range(query.namespace), self.test(replace(query, namespace=""))
+
+    def _in_order(self, keys: set[str]) -> list[Entry]:
+        if len(keys) * SORTED_SHARE < len(self._ordered):
+            return [self._by_key[key] for key in sorted(keys)]
+        return [entry for entry in self._ordered if entry.key in keys]  # sorting so many takes longer
+
+    def test(self, query: Query) -> Test | None:
         """One predicate for all conditions of a query; None if every entry passes."""
-        tests: list[Callable[[Entry], bool]] = []
+        tests: list[Test] = []
         if namespace := query.namespace:
             tests.append(lambda entry: entry.namespace == namespace)
         if name := query.name:
             tests.append(lambda entry: entry.name == name)
-        if labels := query.labels:
+        if len(labels := query.labels) == 1:
+            (pair,) = labels
+            tests.append(lambda entry: pair in entry.labels.items())
+        elif labels:
             tests.append(lambda entry: all(entry.labels.get(label) == value for label, value in labels))
+        if among := query.among:
+            tests.append(lambda entry: all(entry.labels.get(label) in values for label, values in among))
         if fields := query.fields:
             tests.append(lambda entry: all(self.field(entry, field) == value for field, value in fields))
         if query.match is not None:
@@ -73,17 +89,17 @@ class Entries:
 
     def _narrowest(self, query: Query) -> set[str] | None:
         """The smallest of the index sets that a query can use; None if it can use none."""
-        sets = [self._labelled.get(pair, set()) for pair in query.labels]
-        sets += [self._valued.get(pair, set()) for pair in query.fields if pair[0] in self._field_at]
-        return min(sets, key=len) if sets else None
+        sets = [[self._labelled.get(pair, NO_KEYS)] for pair in query.labels]
+        sets += [[self._valued.get(pair, NO_KEYS)] for pair in query.fields if pair[0] in self._field_at]
+        sets += [[self._labelled.get((label, value), NO_KEYS) for value in values] for label, values in query.among]
+        if not sets:
+            return None
+        narrowest = min(sets, key=lambda parts: sum(map(len, parts)))
+        return narrowest[0] if len(narrowest) == 1 else set[str]().union(*narrowest)
 
-    def page(self, query: Query, limit: int) -> tuple[list[Entry], int]:
-        """The first `limit` (above 0) of what a query selects, and how many are left: at the cost of that page where
-        nothing but a namespace narrows."""
-        if not query.unselective:
-            found = self.select(query)
-            return found[:limit], max(0, len(found) - limit)
-        start, end = self._span(query.namespace)
+    def page(self, namespace: str, limit: int) -> tuple[list[Entry], int]:
+        """The first `limit` (above 0) entries of a namespace, or of all, and how many are left; at the cost of that page."""
+        start, end = self._span(namespace)
         return self._ordered[start : min(end, start + limit)], max(0, end - start - limit)
 
     def _range(self, namespace: str) -> list[Entry]:
@@ -97,14 +113,21 @@ class Entries:
         start = bisect_left(self._keys, namespace + "/")
         return start, bisect_left(self._keys, namespace + "0", start)  # "0" follows "/"
 
-    def load(self, entries: Iterable[Entry]) -> None:
-        """Replace everything."""
-        self.clear()
-        self._by_key = {entry.key: entry for entry in entries}
-        self._keys = sorted(self._by_key)
-        self._ordered = [self._by_key[key] for key in self._keys]
-        for entry in self._ordered:
-            self._add_to_index(entry)
+    def another(self) -> Entries:
+        """One of the same sort without entries, to be filled beside this one."""
+        return Entries(self._fields, namespaced=self._namespaced)
+
+    def append(self, entry: Entry) -> None:
+        """Add what follows all others in key order."""
+        self._by_key[entry.key] = entry
+        self._keys.append(entry.key)
+        self._ordered.append(entry)
+        self._add_to_index(entry)
+
+    def take(self, other: Entries) -> None:
+        """Have in place of all entries those of another, which is not used any more."""
+        self._by_key, self._keys, self._ordered = other._by_key, other._keys, other._ordered
+        self._labelled, self._valued = other._labelled, other._valued
 
     def clear(self) -> None:
         for part in (self._by_key, self._keys, self._ordered, self._labelled, self._valued):

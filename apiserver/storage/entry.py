@@ -83,7 +83,8 @@ class Query:
     """Which entries a list or watch wants: all conditions hold together, the empty ones always.
 
     `labels` and `fields` are exact pairs, answered by indexes (`fields`: names registered with the resource).
-    `match` says the rest (set-based selectors, !=) and is asked last. It must depend on nothing but the entry;
+    `among` are labels with the values that they may have, answered by the same index.
+    `match` says the rest (notin, exists, !=) and is asked last. It must depend on nothing but the entry;
     `entry.labels` and `entry.fields` need no parsing, `entry.obj` does.
     """
 
@@ -91,12 +92,13 @@ class Query:
     name: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     fields: tuple[tuple[str, str], ...] = ()
+    among: tuple[tuple[str, frozenset[str]], ...] = ()
     match: Callable[[Entry], bool] | None = None
 
     @property
     def unselective(self) -> bool:
         """Nothing but a namespace narrows it."""
-        return not (self.name or self.labels or self.fields) and self.match is None
+        return not (self.name or self.labels or self.fields or self.among) and self.match is None
 
 
 EVERYTHING = Query()

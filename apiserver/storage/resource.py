@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from apiserver.storage import encoding
+from apiserver.storage import encoding, slices
 from apiserver.storage.audience import Audience, beyond_group, group_of
 from apiserver.storage.entries import Entries
 from apiserver.storage.entry import EVERYTHING, NO_LABELS, Entry, Query
 from apiserver.storage.history import Event, History
 from apiserver.storage.interface import Compacted, FutureRevision
-from apiserver.storage.watcher import Format, Json, Watcher, frame
+from apiserver.storage.slices import Test
+from apiserver.storage.watcher import BACKLOG_CHUNK, Format, Json, Watcher, frame
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +81,14 @@ class ResourceCache:
         """What a query selects, in key order. Costs what it returns where an index, the name or the namespace narrows."""
         return self._entries.select(query)
 
-    def page(self, query: Query, limit: int) -> tuple[list[Entry], int]:
-        """The first `limit` of what a query selects, and how many are left."""
-        return self._entries.page(query, limit)
+    def page(self, namespace: str, limit: int) -> tuple[list[Entry], int]:
+        """The first `limit` entries of a namespace, or of all, and how many are left."""
+        return self._entries.page(namespace, limit)
+
+    async def select(self, query: Query, *, limit: int = 0) -> tuple[Sequence[Entry], bool]:
+        """What a query selects of what is there at the call, up to `limit` (0: all), and whether there is more. Others have
+        their turn while many entries are looked at."""
+        return await slices.select(*self._entries.candidates(query), limit=limit)
 
     def field(self, entry: Entry, name: str) -> str:
         """The value that a field selector compares; KeyError for a field that was not registered."""
@@ -106,20 +112,18 @@ class ResourceCache:
         Raises Compacted where history does not reach back to `after`, FutureRevision where the cache has not come to it.
         """
         form = format or self.json
-        backlog: Iterator[bytes] | None = None
+        frames: Iterator[bytes | None] | None = None
         if after is not None:
-            backlog = self._replay(self._since(after), query, form)
+            frames = self._replay(self._since(after), query, form)
         elif initial:
-            found = self.entries(query)
-            self.initial_events += len(found)
-            backlog = self._initial(found, form, end=self.current if initial_end else 0)
+            frames = self._initial(*self._entries.candidates(query), form, end=self.current if initial_end else 0)
         watcher = Watcher(
             self,
             group=group_of(query),
             selects=self._entries.test(beyond_group(query)),
             format=form,
             bookmarks=bookmarks,
-            backlog=backlog,
+            backlog=None if frames is None else slices.batches(frames, most=BACKLOG_CHUNK),
         )
         if self.ready:
             self._audience.add(watcher)
@@ -138,16 +142,19 @@ class ResourceCache:
             raise FutureRevision(revision, self.current)
         return self._history.after(revision)
 
-    def _replay(self, events: list[Event], query: Query, form: Format) -> Iterator[bytes]:
+    def _replay(self, events: list[Event], query: Query, form: Format) -> Iterator[bytes | None]:
         selects = self._entries.test(query)
         for event in events:
-            if event_type := event.seen_by(selects):
-                yield frame(event_type, form.encode(event.subject(event_type)))
+            event_type = event.seen_by(selects)
+            yield frame(event_type, form.encode(event.subject(event_type))) if event_type else None
 
-    @staticmethod
-    def _initial(entries: list[Entry], form: Format, *, end: int) -> Iterator[bytes]:
+    def _initial(self, entries: list[Entry], selects: Test | None, form: Format, *, end: int) -> Iterator[bytes | None]:
         for entry in entries:
-            yield frame("ADDED", form.encode(entry))
+            if selects is None or selects(entry):
+                self.initial_events += 1
+                yield frame("ADDED", form.encode(entry))
+            else:
+                yield None
         if end:
             yield frame("BOOKMARK", form.bookmark(end, initial_end=True))
 
@@ -182,10 +189,14 @@ class ResourceCache:
             log.exception("the selectable fields of %s cannot be read", key)
             return ("",) * len(self._getters)
 
-    def load(self, entries: Iterable[Entry], *, revision: int) -> None:
-        """Start from the entries as they were at `revision`."""
+    def another(self) -> Entries:
+        """Empty ones of this resource, to be filled for `load`."""
+        return self._entries.another()
+
+    def load(self, entries: Entries, *, revision: int) -> None:
+        """Start from the entries as they were at `revision`; they are the cache's own from now on."""
         self.content += 1
-        self._entries.load(entries)
+        self._entries.take(entries)
         self._history = History(revision)
         self.revision = self.loaded = revision
         self.ready = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import orjson
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 QUEUE_LIMIT = (
     4096  # frames that wait for a client; past it the watch ends and the client resumes from its last revision
 )
+QUEUE_BYTES = 64 << 20  # of all frames that wait for one client
 BACKLOG_CHUNK = 128  # initial or replayed frames that one `next` hands out, so that a long backlog blocks nobody
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -58,7 +58,18 @@ def frame(event_type: str, obj: bytes) -> bytes:
 class Watcher:
     """Made by ResourceCache.watch. Read with `next` by one task; `close` when the client is gone (idempotent)."""
 
-    __slots__ = ("_backlog", "_queue", "_resource", "_waiter", "bookmarks", "closed", "format", "group", "selects")
+    __slots__ = (
+        "_backlog",
+        "_queue",
+        "_queued",
+        "_resource",
+        "_waiter",
+        "bookmarks",
+        "closed",
+        "format",
+        "group",
+        "selects",
+    )
 
     def __init__(
         self,
@@ -68,7 +79,7 @@ class Watcher:
         selects: Callable[[Entry], bool] | None,
         format: Format,
         bookmarks: bool,
-        backlog: Iterator[bytes] | None,
+        backlog: Iterator[list[bytes]] | None,
     ) -> None:
         self._resource = resource
         self.group = group
@@ -78,13 +89,16 @@ class Watcher:
         self.closed = False
         self._backlog = backlog
         self._queue: list[bytes] = []
+        self._queued = 0  # bytes
         self._waiter: asyncio.Future[None] | None = None
 
     async def next(self) -> list[bytes]:
         """The frames that have come since, at least one; waits for the first. [] when the watch is over."""
         if self._backlog is not None:
-            if frames := list(islice(self._backlog, BACKLOG_CHUNK)):
-                return frames
+            for frames in self._backlog:
+                await asyncio.sleep(0)  # many may begin at once, and each with a long list
+                if frames:
+                    return frames
             self._backlog = None
         while not self._queue:
             if self.closed:
@@ -94,14 +108,15 @@ class Watcher:
                 await self._waiter
             finally:
                 self._waiter = None
-        frames, self._queue = self._queue, []
+        frames, self._queue, self._queued = self._queue, [], 0
         return frames
 
     def push(self, data: bytes) -> None:
         """Hand over a frame; never waits."""
         queue = self._queue
         queue.append(data)
-        if len(queue) > QUEUE_LIMIT:
+        self._queued += len(data)
+        if len(queue) > QUEUE_LIMIT or self._queued > QUEUE_BYTES:
             queue.clear()
             self.close()
             return

@@ -25,6 +25,7 @@ from pocketkube.base.tls import peer_certificate
 log = logging.getLogger(__name__)
 
 MAX_HEAD = 1 << 20  # bytes of a request's line and headers, as Go's server
+MAX_HEADERS = 2_000  # each costs the loop's time
 FAREWELL_SECONDS = 1.0  # in which a connection that was given away takes its last bytes when the server stops
 STREAM_LIMIT = 1 << 18  # bytes that a hijacked connection's reader holds before it stops reading
 
@@ -118,7 +119,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         name = name.lower()
         self.headers.append((name, value))
         self.head_bytes += len(name) + len(value)
-        if self.head_bytes > MAX_HEAD:
+        if self.head_bytes > MAX_HEAD or len(self.headers) > MAX_HEADERS:
             raise ValueError("the request's headers are too large")
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True

@@ -274,7 +274,7 @@ async def measure(names: list[str]) -> None:
 
 
 def show(name: str, turns: list[Turn], seconds: float) -> None:
-    longest = max(turns)
+    longest = max(turns, default=Turn(0.0, 0.0, ""))
     print(f"{longest.cpu * 1e3:7.1f} ms  {name} ({seconds:.2f} s)", flush=True)
     if longest.cpu > 0.03:
         lines = [line for line in longest.stack.splitlines() if line.startswith("  File") and "asyncio" not in line]

@@ -55,6 +55,24 @@ async def test_a_tail_is_held_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> N
     assert Tails.held == 0
 
 
+async def test_who_asks_while_a_tail_is_made_waits_for_it() -> None:
+    known, made, go = Tails(), [], asyncio.Event()
+
+    async def join() -> bytearray:
+        made.append(1)
+        await go.wait()
+        return bytearray(b"x" * 10)
+
+    first, second, other = (asyncio.create_task(known.join("a", content, join)) for content in (1, 1, 2))
+    await asyncio.sleep(0)
+    first.cancel()  # its client has left
+    go.set()
+    assert (await second).data == b"x" * 10
+    assert (await other).content == 2
+    assert len(made) == 2, "once for each content"
+    assert await known.join("a", 2, join) is not await other, "what is made is asked for by `get`"
+
+
 async def test_a_newer_tail_takes_the_place() -> None:
     known = Tails()
     known.add("a", Tail(b"x" * 10, content=1))

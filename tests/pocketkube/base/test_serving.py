@@ -14,7 +14,7 @@ from cryptography import x509
 
 from pocketkube.base import serving as serving_module
 from pocketkube.base import tls
-from pocketkube.base.protocol import MAX_HEAD
+from pocketkube.base.protocol import MAX_HEAD, MAX_HEADERS
 from pocketkube.base.serving import serve
 from pocketkube.base.tasks import cancel
 from tests.certificates import Pki
@@ -239,6 +239,7 @@ async def test_a_header_cannot_smuggle_another(value: bytes, caplog: pytest.LogC
         pytest.param(
             b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * (MAX_HEAD + 1) + b"\r\n\r\n", 400, id="a huge header"
         ),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * MAX_HEADERS + b"\r\n", 400, id="many headers"),
     ],
 )
 async def test_a_bad_request_ends_the_connection(sent: bytes, status: int) -> None:
