@@ -37,7 +37,8 @@ def config_map(name: str, value: str, revision: int = 0) -> bytes:
 class Client:
     """Reads a register and writes it back changed, at whichever server answers, and notes all it does."""
 
-    def __init__(self, targets: list[Target], history: list[Event], rng: Random):
+    def __init__(self, targets: list[Target], history: list[Event], rng: Random, *, seen: int):
+        self._seen = seen  # the newest revision
         self._targets = targets
         self._history = history
         self._rng = rng
@@ -45,21 +46,60 @@ class Client:
 
     async def run(self, end: float) -> None:
         while time.monotonic() < end:
+            if self._rng.random() < 0.3:
+                await self._list()
             register = self._rng.choice(REGISTERS)
             seen = await self._do("read", register)
             if seen is not None and seen.outcome == "ok" and self._rng.random() < 0.6:
                 await self._do("write", register, compared=seen.revision)
         self._drop()
 
+    async def _list(self) -> None:
+        """Read all registers at once: the newest (a quorum list), what is not older than a revision that was seen, what was
+        at that very revision, or whatever the cache has."""
+        since = f"?resourceVersion={self._seen}&resourceVersionMatch="
+        ways: list[tuple[str, Kind, int]] = [
+            ("", "read", 0),
+            ("", "read", 0),
+            ("?resourceVersion=0", "old read", 0),
+            (f"{since}NotOlderThan", "old read", self._seen),
+            (f"{since}Exact", "old read", self._seen),
+        ]
+        query, kind, least = self._rng.choice(ways)
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                connection = await self._connected()
+                answer = await connection.ask("GET", MAPS + query)
+        except (OSError, EOFError, TimeoutError):
+            self._drop()
+            return
+        if answer.status != 200:
+            assert answer.status in (410, 429, 503, 504), answer
+            self._drop()
+            return
+        found = answer.json()
+        at, ended = int(found["metadata"]["resourceVersion"]), time.monotonic()
+        assert not query.endswith("Exact") or at == self._seen
+        for item in found["items"]:
+            name, revision = item["metadata"]["name"], int(item["metadata"]["resourceVersion"])
+            value = item["data"]["value"]
+            self._history.append(Event(kind, name, begun, ended, "ok", revision, value, least, at))
+        self._seen = max(self._seen, at)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = await Connection(self._rng.choice(self._targets)).open()
+        return self._connection
+
     async def _do(self, kind: Kind, register: str, *, compared: int = 0) -> Event | None:
         value = f"v{next(_values)}" if kind == "write" else ""
         begun = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                if self._connection is None:
-                    self._connection = await Connection(self._rng.choice(self._targets)).open()
+                connection = await self._connected()
                 body = config_map(register, value, compared) if value else b""
-                answer = await self._connection.ask("PUT" if value else "GET", f"{MAPS}/{register}", body)
+                answer = await connection.ask("PUT" if value else "GET", f"{MAPS}/{register}", body)
         except (OSError, EOFError, TimeoutError):
             self._drop()
             await asyncio.sleep(0.02)
@@ -67,6 +107,7 @@ class Client:
         if answer.status == 200:
             found = answer.json()
             revision = int(found["metadata"]["resourceVersion"])
+            self._seen = max(self._seen, revision)
             return self._note(kind, register, begun, "ok", revision, found["data"]["value"], compared)
         if answer.status == 409:
             return self._note(kind, register, begun, "refused", value=value, compared=compared)
@@ -179,7 +220,9 @@ async def test_history_is_linearizable(tmp_path: Path, etcd_members: list[Etcd],
         history: list[Event] = []
         targets = [server.target for server in servers]
         end = time.monotonic() + seconds
-        clients = [Client(targets, history, Random(number)).run(end) for number in range(CLIENTS)]
+        clients = [
+            Client(targets, history, Random(number), seen=after + len(REGISTERS)).run(end) for number in range(CLIENTS)
+        ]
         killed = await _together(disturb(etcd_members, servers, rng, end), clients)
         truth = await truth_of(endpoints, after)
         logs = "".join(server.log.read_text() for server in servers)
