@@ -102,6 +102,8 @@ async def dispatch(api: Api, request: Request) -> Response | None:
     if info.subresource:
         handler = _subresource(resource, info.subresource).get(info.verb)
     elif (resource.group, resource.plural) in CREATE_ONLY:
+        if info.name:
+            raise errors.NotFound("the server could not find the requested resource")
         handler = CREATE_ONLY[resource.group, resource.plural] if info.verb == "create" else None
     elif (resource.group, resource.plural) in COMPUTED:
         handler = COMPUTED[resource.group, resource.plural].get(info.verb)

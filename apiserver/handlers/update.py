@@ -30,7 +30,6 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     writer.bulky = len(body) > BULKY
     given = (resource, info, body, media_type(request), writer)
     source = await asyncio.to_thread(_Source, *given) if writer.bulky else _Source(*given)
-    _check_conditional(resource, source.first, api.registry, info.namespace)
 
     async def make() -> Obj:
         await permit(api, request)
@@ -40,7 +39,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
         api.registry,
         resource,
         writer,
-        lambda _: source.take(),
+        lambda _: _conditional(resource, source.take()),
         namespace=info.namespace,
         name=info.name,
         subresource=info.subresource,
@@ -93,11 +92,10 @@ def _check_name(obj: Obj, name: str, namespace: str, resource: Resource) -> None
         metadata["namespace"] = namespace
 
 
-def _check_conditional(resource: Resource, obj: Obj, registry: Any, namespace: str) -> None:
-    if obj["metadata"].get("resourceVersion") or not (resource.kind.custom or resource.plural in _CONDITIONAL):
-        return
-    kind, name = resource.kind, obj["metadata"]["name"]
-    if kind.create_on_update and resource.cache.get(namespace, name) is None:
-        return
+def _conditional(resource: Resource, obj: Obj) -> Obj:
+    """The new form of an object that is there. Raises Invalid where it must say which version it replaces and does not."""
+    kind, metadata = resource.kind, obj["metadata"]
+    if metadata.get("resourceVersion") or not (kind.custom or resource.plural in _CONDITIONAL):
+        return obj
     fault = field.invalid("metadata.resourceVersion", 0, "must be specified for an update")
-    raise errors.invalid(kind.group, kind.kind, name, [fault])
+    raise errors.invalid(kind.group, kind.kind, metadata["name"], [fault])

@@ -1,7 +1,8 @@
 """The protobuf form of an object as JSON would have it: bytes and a definition's name in, a dict out.
 
-`fields.json` has for each message and field number the JSON name and the type: string, bytes, bool, int, float, double, or
-another message; `*` before it is a list, `{` a map by string, `!` keeps zero values. A field without a name is inlined.
+`fields.json`, and `extensions.json` for what extends the API, have for each message and field number the JSON name and the
+type: string, bytes, bool, int, float, double, or another message; `*` before it is a list, `{` a map by string, `!` keeps
+zero values. A field without a name is inlined.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _WRONG = (
     struct.error,
 )  # the last but one: a moment that no clock shows
 _META = "io.k8s.apimachinery.pkg."
+_EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 _REMOVED = (
     "io.k8s.api.policy.v1beta1.PodDisruptionBudget",
     "io.k8s.api.batch.v1beta1.CronJob",
@@ -43,7 +45,8 @@ _REMOVED = (
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, dict[int, tuple[str, str]]]:
-    raw = orjson.loads((Path(__file__).parent / "fields.json").read_bytes())
+    folder = Path(__file__).parent
+    raw = orjson.loads((folder / "fields.json").read_bytes()) | orjson.loads((folder / "extensions.json").read_bytes())
     table = {name: {int(n): (field[0], field[1]) for n, field in fields.items()} for name, fields in raw.items()}
     return table | _removed(table)
 
@@ -170,7 +173,23 @@ def _value(raw: Any, kind: str, depth: int) -> Any:
     scalar = _SCALARS.get(kind)
     if scalar is not None:
         return scalar(raw)
+    if kind in _CHOICES:
+        return _choice(raw, kind, depth)
     return _message(raw, kind, depth + 1)
+
+
+def _choice(raw: bytes, kind: str, depth: int) -> Any:
+    """What is a schema or something else in JSON: a bool, schemas, names."""
+    of_schema, of_other, other = _CHOICES[kind]
+    schema, others = None, []
+    for number, value in _fields(raw):
+        if number == of_schema:
+            schema = _message(value, _SCHEMA, depth + 1)
+        elif number == of_other:
+            others.append(_value(value, other, depth))
+    if other == "bool":
+        return schema if schema is not None else any(others)
+    return others if others or schema is None else schema
 
 
 def _text(raw: Any) -> str:
@@ -221,8 +240,14 @@ def _duration(raw: bytes) -> str:
     return f"{_signed(dict(_fields(raw)).get(1, 0)) / 1e9:g}s"
 
 
+def _double(raw: bytes) -> float:
+    """As Go writes it in JSON: what is whole has no point."""
+    (value,) = struct.unpack("<d", raw)
+    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+
+
 def _embedded(raw: bytes) -> Any:
-    """JSON inside of a message: RawExtension, FieldsV1."""
+    """JSON inside of a message: RawExtension, FieldsV1, a schema's defaults."""
     data = dict(_fields(raw)).get(1, b"")
     return orjson.loads(data) if data else None
 
@@ -233,7 +258,7 @@ _SCALARS: dict[str, Callable[[Any], Any]] = {
     "bool": bool,
     "int": _signed,
     "float": lambda raw: struct.unpack("<f", raw)[0],
-    "double": lambda raw: struct.unpack("<d", raw)[0],
+    "double": _double,
     _META + "apis.meta.v1.Time": _time,
     _META + "apis.meta.v1.MicroTime": _micro_time,
     _META + "apis.meta.v1.Duration": _duration,
@@ -241,4 +266,14 @@ _SCALARS: dict[str, Callable[[Any], Any]] = {
     _META + "api.resource.Quantity": _quantity,
     _META + "util.intstr.IntOrString": _int_or_string,
     _META + "runtime.RawExtension": _embedded,
+    _EXTENSIONS + "JSON": _embedded,
+}
+
+_SCHEMA = _EXTENSIONS + "JSONSchemaProps"
+
+# The numbers of the schema and of what may stand instead, and its type.
+_CHOICES = {
+    _SCHEMA + "OrBool": (2, 1, "bool"),
+    _SCHEMA + "OrArray": (1, 2, _SCHEMA),
+    _SCHEMA + "OrStringArray": (1, 2, "string"),
 }

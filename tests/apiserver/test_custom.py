@@ -50,6 +50,16 @@ def widget(name: str = "w", **spec: Any) -> Any:
     return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}, "spec": {"size": 1, **spec}}
 
 
+async def test_a_put_to_nothing_finds_nothing(client: Client) -> None:
+    """Also where a version has to be named of what is there."""
+    await client.ok("POST", CRDS, crd())
+    await condition(client, "widgets.example.com", "Established")
+    assert (await client("PUT", f"{WIDGETS}/w", widget())).status == 404
+    await client.ok("POST", WIDGETS, widget())
+    answer = await client("PUT", f"{WIDGETS}/w", widget())
+    assert (answer.status, "must be specified for an update" in answer.message) == (422, True)
+
+
 async def condition(client: Client, name: str, kind: str) -> Any:
     """Wait for a condition of a CRD."""
     async with client.watch(f"{CRDS}?watch=1&fieldSelector=metadata.name%3D{name}") as stream:

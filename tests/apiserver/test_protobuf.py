@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from apiserver.protobuf import wire
 from pocketkube.api.meta.errors import BadRequest
 from tests.apiserver.server import Client
+from tests.apiserver.test_custom import CRDS, WIDGETS, condition, crd
 
 MEDIA = "application/vnd.kubernetes.protobuf"
 POD = "io.k8s.api.core.v1.Pod"
@@ -133,11 +134,49 @@ async def test_create_by_protobuf(client: Client) -> None:
     assert other.status == 400
 
 
-async def test_a_custom_kind_has_no_protobuf(client: Client) -> None:
-    crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+SCHEMA = message(
+    f5="object",
+    f23="size",
+    f29=[
+        message(f1="size", f2=message(f5="integer", f8=message(f1=b"3"), f9=struct.pack("<d", 5.0), f11=struct.pack("<d", 0.5))),
+        message(f1="kind", f2=message(f5="string", f20=[message(f1=b'"a"'), message(f1=b'"b"')])),
+        message(f1="more", f2=message(f5="object", f30=message(f1=0, f2=message(f5="string")))),
+        message(f1="all", f2=message(f5="object", f30=message(f1=1))),
+        message(f1="list", f2=message(f5="array", f24=message(f1=message(f5="string")), f42="set")),
+        message(f1="any", f2=message(f38=1)),
+        message(f1="cel", f2=message(f5="string", f44=message(f1="self != ''", f2="say it"))),
+    ],
+)  # fmt: skip
+
+
+async def test_a_definition_by_protobuf(client: Client) -> None:
+    names = message(f1="widgets", f2="widget", f4="Widget", f5="WidgetList")
+    version = message(f1="v1", f2=1, f3=1, f4=message(f1=message(f5="object", f29=message(f1="spec", f2=SCHEMA))))
+    spec = message(f1="example.com", f3=names, f4="Namespaced", f7=version)
+    raw = message(f1=message(f1="widgets.example.com"), f2=spec)
     answer = await client(
-        "POST", crd, envelope("apiextensions.k8s.io/v1", "CustomResourceDefinition", b""), media=MEDIA
+        "POST", CRDS, envelope("apiextensions.k8s.io/v1", "CustomResourceDefinition", raw), media=MEDIA
     )
+    assert answer.status == 201, answer.body
+    made = answer.json()["spec"]
+    assert made["names"]["kind"] == "Widget"
+    schema = made["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert schema["required"] == ["size"]
+    assert schema["properties"] == {
+        "size": {"type": "integer", "default": 3, "maximum": 5, "minimum": 0.5},
+        "kind": {"type": "string", "enum": ["a", "b"]},
+        "more": {"type": "object", "additionalProperties": {"type": "string"}},
+        "all": {"type": "object", "additionalProperties": True},
+        "list": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+        "any": {"x-kubernetes-preserve-unknown-fields": True},
+        "cel": {"type": "string", "x-kubernetes-validations": [{"rule": "self != ''", "message": "say it"}]},
+    }
+
+
+async def test_a_custom_kind_has_no_protobuf(client: Client) -> None:
+    await client.ok("POST", CRDS, crd())
+    await condition(client, "widgets.example.com", "Established")
+    answer = await client("POST", WIDGETS, envelope("example.com/v1", "Widget", b""), media=MEDIA)
     assert answer.status == 415
 
 

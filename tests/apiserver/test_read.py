@@ -271,6 +271,12 @@ async def test_table_watch_with_what_no_row_can_hold(client: Client) -> None:
     assert (answer.status, "must be 'Metadata', 'Object', 'None', or empty" in answer.message) == (400, True)
 
 
+@pytest.mark.parametrize("path", ["/api/v1/namespaces/default/bindings", "/apis/authentication.k8s.io/v1/tokenreviews"])
+async def test_what_is_not_kept_has_no_paths_below(client: Client, path: str) -> None:
+    assert (await client("GET", path)).status == 405
+    assert (await client("GET", f"{path}/a")).status == 404
+
+
 async def test_resources_have_no_head(client: Client) -> None:
     await fill(client, 1)
     for path in (CONFIG_MAPS, f"{CONFIG_MAPS}/c0"):
