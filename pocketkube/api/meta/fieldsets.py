@@ -14,9 +14,12 @@ from typing import Any
 
 import orjson
 
+from pocketkube.base.kept import remembered
+
 FieldSet = dict[str, Any]
 
 MEMBER: FieldSet = {}
+_ORDERED_KEPT, _ORDERED_BYTES = 256, 4096  # sets, and the text of each
 
 
 def union(one: FieldSet, other: FieldSet) -> FieldSet:
@@ -117,7 +120,19 @@ def without(found: FieldSet, *path: str) -> FieldSet:
 
 
 def ordered(found: FieldSet) -> FieldSet:
-    """The set as upstream writes it: itself, then fields by name, items by keys, by value and by place. Itself if it is so."""
+    """The set as upstream writes it: itself, then fields by name, items by keys, by value and by place.
+
+    Objects that are made alike have the same sets: they share one."""
+    return _ordered_like(orjson.dumps(found))
+
+
+@remembered(_ORDERED_KEPT, longest=_ORDERED_BYTES)
+def _ordered_like(text: bytes) -> FieldSet:
+    return _ordered(orjson.loads(text))
+
+
+def _ordered(found: FieldSet) -> FieldSet:
+    """Itself if it is in order."""
     out: FieldSet | None = None
     if len(found) > 1:
         names = sorted(found)
@@ -127,7 +142,7 @@ def ordered(found: FieldSet) -> FieldSet:
             out = {name: found[name] for name in names}
     for name, node in found.items():
         if node:
-            inner = ordered(node)
+            inner = _ordered(node)
             if inner is not node:
                 if out is None:
                     out = dict(found)

@@ -113,4 +113,13 @@ def test_order_is_upstreams() -> None:
     assert list(ordered) == wanted
     assert list(ordered['k:{"port":443}']) == [".", "f:a", "f:b"]
     assert ordered == found
-    assert fieldsets.ordered(ordered) is ordered
+    assert list(fieldsets.ordered(ordered)) == wanted
+
+
+def test_sets_that_are_alike_share_one() -> None:
+    one, other = ({"f:b": {"f:c": {}}, "f:a": {}} for _ in range(2))
+    assert fieldsets.ordered(one) is fieldsets.ordered(other)
+    assert list(one) == ["f:b", "f:a"], "what is given stays as it is"
+    large = {f"f:{number}": {} for number in range(1000)}
+    assert fieldsets.ordered(large) == large
+    assert list(fieldsets.ordered(large)) == sorted(large)
