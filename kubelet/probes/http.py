@@ -58,13 +58,19 @@ async def _follow(url: str, headers: list[tuple[str, str]]) -> Result:
             break
         target = urljoin(url, location)
         if urlsplit(target).hostname != first.hostname:
-            return Result(True, f"Probe terminated redirects, Response body: {body}")
+            return _redirected(body)
         url = target
     else:
         return Result(False, f'Get "{url}": stopped after {REDIRECTS} redirects')
-    if 200 <= status < 400:
+    if 300 <= status < 400:
+        return _redirected(body)
+    if 200 <= status < 300:
         return Result(True, body)
     return Result(False, f"HTTP probe failed with statuscode: {status}")
+
+
+def _redirected(body: str) -> Result:
+    return Result(True, f"Probe terminated redirects, Response body: {body}", doubtful=True)
 
 
 async def _exchange(url: str, headers: list[tuple[str, str]]) -> tuple[int, str, str]:

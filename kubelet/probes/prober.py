@@ -83,8 +83,9 @@ class ContainerProbes:
             streak = streak + 1 if result.ok == last else 1
             last = result.ok
             if not result.ok:
-                text = f"{kind.capitalize()} probe failed: {result.output}"
-                self._tell("Warning", "Unhealthy", text)
+                self._tell("Warning", "Unhealthy", f"{kind.capitalize()} probe failed: {result.output}")
+            elif result.doubtful:
+                self._tell("Warning", "ProbeWarning", f"{kind.capitalize()} probe warning: {result.output}")
             name, default = ("successThreshold", 1) if result.ok else ("failureThreshold", 3)
             if streak >= setting(probe, name, default) and self._conclude(kind, result):
                 return

@@ -83,11 +83,13 @@ class Objects:
 
 
 class Events:
-    def __init__(self) -> None:
+    def __init__(self, changed: asyncio.Event) -> None:
         self.told: list[tuple[str, str, str]] = []
+        self._changed = changed
 
     def event(self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         self.told.append((type, reason, message))
+        self._changed.set()
 
     def reasons(self) -> list[str]:
         return [reason for _, reason, _ in self.told]
@@ -109,7 +111,7 @@ class World:
         self.changed = asyncio.Event()
         self.statuses = Statuses(self.changed)
         self.objects = Objects()
-        self.events = Events()
+        self.events = Events(self.changed)
         self.pods: dict[str, Obj] = {}
         self._root = root
         self._admit = admit or (lambda pod, others: None)

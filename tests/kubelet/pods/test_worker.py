@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from kubelet.runtime.interface import ContainerConfig, ContainerRecord
@@ -286,6 +287,23 @@ async def test_readiness_probe_gates_and_liveness_restarts(world: World) -> None
     await world.advance(5)
     await world.until(lambda: world.container_status(uid).get("restartCount") == 1)
     assert ("Normal", "Killing", "Container c failed liveness probe, will be restarted") in world.events.told
+
+
+async def test_a_probe_that_is_sent_elsewhere_passes_with_a_warning(world: World) -> None:
+    """Whoever answers with a redirect to another host is not known to be well: an event says so, and nothing is restarted."""
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://0.0.0.0/\r\nContent-Length: 4\r\n\r\ngone")
+        writer.close()
+
+    server = await asyncio.start_server(redirect, "127.0.0.1", 0)
+    get = {"host": "127.0.0.1", "port": server.sockets[0].getsockname()[1], "path": "/"}
+    world.add(pod("web", container("c", livenessProbe={"httpGet": get, "failureThreshold": 1})))
+    told = ("Warning", "ProbeWarning", "Liveness probe warning: Probe terminated redirects, Response body: gone")
+    await world.until(lambda: told in world.events.told)
+    server.close()
+    assert "Unhealthy" not in world.events.reasons()
 
 
 async def test_pre_stop_runs_before_the_signal(world: World) -> None:

@@ -51,25 +51,27 @@ def answering(*heads: str) -> Handler:
 
 
 @pytest.mark.parametrize(
-    ("heads", "ok", "output"),
+    ("heads", "ok", "doubtful", "output"),
     [
-        pytest.param(["200 OK"], True, "body", id="200"),
-        pytest.param(["399 Odd"], True, "body", id="399"),
-        pytest.param(["400 Bad Request"], False, "HTTP probe failed with statuscode: 400", id="400"),
-        pytest.param(["503 No"], False, "HTTP probe failed with statuscode: 503", id="503"),
+        pytest.param(["200 OK"], True, False, "body", id="200"),
+        pytest.param(["399 Odd"], True, True, "Probe terminated redirects, Response body: body", id="399"),
+        pytest.param(["400 Bad Request"], False, False, "HTTP probe failed with statuscode: 400", id="400"),
+        pytest.param(["503 No"], False, False, "HTTP probe failed with statuscode: 503", id="503"),
         pytest.param(
-            ["302 Found\r\nLocation: /there", "500 No"], False, "HTTP probe failed with statuscode: 500", id="redirect"
+            ["302 Found\r\nLocation: /there", "500 No"], False, False, "HTTP probe failed with statuscode: 500",
+            id="redirect",
         ),
+        pytest.param(["302 Found\r\nLocation: /there", "200 OK"], True, False, "body", id="redirect that is well"),
         pytest.param(
-            ["302 Found\r\nLocation: http://elsewhere/"], True, "Probe terminated redirects", id="redirect away"
+            ["302 Found\r\nLocation: http://elsewhere/"], True, True, "Probe terminated redirects", id="redirect away"
         ),
     ],
-)
-async def test_http(heads: list[str], ok: bool, output: str) -> None:
+)  # fmt: skip
+async def test_http(heads: list[str], ok: bool, doubtful: bool, output: str) -> None:
     """line 58: 200 to 399 passes."""
     async with serving(answering(*heads)) as port:
         result = await http.get({"path": "/healthz"}, host="127.0.0.1", port=port, seconds=2)
-        assert result.ok is ok and result.output.startswith(output)
+        assert (result.ok, result.doubtful) == (ok, doubtful) and result.output.startswith(output)
 
 
 async def test_http_headers() -> None:

@@ -78,7 +78,7 @@ class Node:
             clock=SystemClock(),
             objects=Objects(),
             statuses=self.statuses,
-            recorder=Events(),
+            recorder=Events(asyncio.Event()),
             token=token,
             host_ips=lambda: ("192.0.2.1",),
             machine_memory=8 << 30,
