@@ -18,6 +18,7 @@ from apiserver.flowcontrol import Turns
 from apiserver.flowcontrol.layer import limit_in_flight, take_turn
 from apiserver.handlers import aggregated
 from apiserver.interfaces import PlainFailure, Undecided
+from apiserver.representation import failed
 from apiserver.request import Receive, Request, Response, Scope, Send, status_response
 from apiserver.routing import dispatch
 from apiserver.storage.interface import CannotTransform, StoreUnavailable, ValueTooLarge
@@ -56,7 +57,7 @@ async def answer_errors(api: Api, following: Next, request: Request) -> Response
     try:
         return await following(request)
     except errors.StatusError as error:
-        return status_response(error)
+        return failed(request, error)
     except PlainFailure as failure:
         return _plain(request, str(failure))
     except ValueTooLarge:

@@ -113,7 +113,7 @@ def _typed(kind: Kind, value: Any) -> Obj:
     if name != kind.kind:
         if kind.custom and api_version == kind.api_version:
             given = value["metadata"].get("name", "") if isinstance(value.get("metadata"), dict) else ""
-            raise errors.invalid(kind.group, kind.kind, given, [field.invalid("kind", name, f"must be {kind.kind}")])
+            raise errors.invalid(kind.group, name, given, [field.invalid("kind", name, f"must be {kind.kind}")])
         version = str(api_version).rsplit("/", 1)[-1]
         raise errors.BadRequest(
             f'{name} in version "{version}" cannot be handled as a {kind.kind}: {_not_a(kind, str(name), str(api_version))}'

@@ -94,6 +94,31 @@ def is_plain(request: Request) -> bool:
     return form_of(request) is PLAIN and not wants_pretty(request)
 
 
+def wants_yaml(request: Request) -> bool:
+    """Of what is no object, too: discovery and failures. False where nothing that the client accepts can be served."""
+    if b"yaml" not in request.header(b"accept"):
+        return False
+    try:
+        return form_of(request).yaml
+    except errors.NotAcceptable:
+        return False
+
+
+def respond_status(request: Request, status: Obj, *, code: int = 200) -> Response:
+    """A Status as JSON or YAML; as JSON to a client that accepts neither, since what it tells of has happened."""
+    if wants_yaml(request):
+        return Response(_to_yaml(orjson.dumps(status)), status=code, content_type=YAML)
+    return Response(orjson.dumps(status), status=code)
+
+
+def failed(request: Request, error: errors.StatusError) -> Response:
+    """The Status of an error, with Retry-After where it asks for one."""
+    response = respond_status(request, error.to_status(), code=error.code)
+    if error.retry_after:
+        response.headers = [(b"retry-after", str(error.retry_after).encode())]
+    return response
+
+
 def wants_pretty(request: Request) -> bool:
     """Asked for by `pretty`, or by a client in a person's hands."""
     if "pretty" in request.query:

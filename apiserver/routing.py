@@ -92,7 +92,8 @@ async def dispatch(api: Api, request: Request) -> Response | None:
         resource = await arriving.find(api.registry, info)
     if resource is None or (info.namespace and not resource.namespaced and info.resource != "namespaces"):
         raise errors.NotFound("the server could not find the requested resource")
-    if resource.namespaced and info.name and not info.namespace and info.verb not in ("list", "watch"):
+    placed = info.name or resource.kind.custom  # custom resources have no paths but their own
+    if resource.namespaced and placed and not info.namespace and info.verb not in ("list", "watch"):
         raise errors.NotFound("the server could not find the requested resource")
     request.resource = resource
     if resource.kind.deprecation:

@@ -10,7 +10,8 @@ from apiserver.interfaces import AdmissionRequest
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
-from apiserver.request import Request, Response, json_response
+from apiserver.representation import respond_status
+from apiserver.request import Request, Response
 from apiserver.storage.cache import Entry
 from pocketkube.api.kinds.core.binding import KIND as BINDING
 from pocketkube.api.meta import errors, field, objects, times
@@ -55,7 +56,7 @@ async def _bind(api: Api, request: Request, pods: Resource, writer: Writer, bind
         name=name,
         subresource="binding",
     )
-    return json_response(CREATED, status=201)
+    return respond_status(request, CREATED, code=201)
 
 
 def _check(binding: Obj, name: str) -> None:

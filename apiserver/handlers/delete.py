@@ -9,8 +9,8 @@ from apiserver.decoding import media_type, parse, writer_of
 from apiserver.registry import deletion
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
-from apiserver.representation import respond_object
-from apiserver.request import Request, Response, json_response
+from apiserver.representation import respond_object, respond_status
+from apiserver.request import Request, Response
 from pocketkube.api.meta import errors, field
 from pocketkube.api.schema import Schema, decode
 
@@ -28,7 +28,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
         api.registry, resource, writer, options, namespace=info.namespace, name=info.name
     )
     if gone and not resource.strategy.returns_deleted:
-        return json_response(success(resource, obj))
+        return respond_status(request, success(resource, obj))
     status = 202 if not gone and options.get("orphanDependents") is False else 200
     return respond_object(request, resource, data, status=status, clock=api.registry.clock)
 
@@ -36,7 +36,9 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
 def success(resource: Resource, obj: Obj) -> Obj:
     """The Status of a completed deletion."""
     metadata = obj["metadata"]
-    details = {"name": metadata["name"], "kind": resource.plural, "uid": metadata["uid"]}
+    details = {"name": metadata["name"], "kind": resource.plural}
+    if uid := metadata.get("uid"):  # what was not written by an API server has none
+        details["uid"] = uid
     if resource.group:
         details["group"] = resource.group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

@@ -12,7 +12,8 @@ from apiserver.handlers.delete import delete_options
 from apiserver.registry import deletion
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
-from apiserver.request import Request, Response, json_response
+from apiserver.representation import respond_status
+from apiserver.request import Request, Response
 from apiserver.selecting import query_of
 from apiserver.storage.cache import Entry
 from pocketkube.api.meta import errors
@@ -33,9 +34,8 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     pending = iter(found)
     await asyncio.gather(*(_delete_all(api, resource, writer, options, pending) for _ in range(_AT_ONCE)))
     details = {"kind": resource.plural} | ({"group": resource.group} if resource.group else {})
-    return json_response(
-        {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-    )
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+    return respond_status(request, status)
 
 
 async def _delete_all(

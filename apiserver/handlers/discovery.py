@@ -17,7 +17,7 @@ from apiserver.registry.resource import Resource
 from apiserver.representation import respond
 from apiserver.request import Request, Response
 from pocketkube.api.kinds.kind import Kind, Subresource
-from pocketkube.api.meta import errors
+from pocketkube.api.meta import errors, versions
 
 Obj = dict[str, Any]
 
@@ -57,9 +57,9 @@ class Discovery:
         for (group, version), service in aggregation.services.items():
             served.setdefault(group, {})[version] = Remote(service)
         self.groups: dict[str, dict[str, Version]] = {}
-        for group, versions in served.items():
-            ordered = sorted(versions, key=lambda v: self._version_order(group, v, versions[v]))
-            self.groups[group] = {version: versions[version] for version in ordered}
+        for group, offered in served.items():
+            ordered = sorted(offered, key=lambda v: self._version_order(group, v, offered[v]))
+            self.groups[group] = {version: offered[version] for version in ordered}
         self._aggregated: dict[tuple[bool, str], tuple[bytes, bytes]] = {}
 
     def _priority(self, group: str, version: str) -> tuple[int, int]:
@@ -113,14 +113,7 @@ class Discovery:
 def version_order(version: str, resources: Iterable[Resource]) -> tuple[int, int, int, int, str]:
     """Sorts the preferred version first: by the kinds' priority, then v2, v1, v1beta2, v1alpha1."""
     priority = max((r.kind.priority for r in resources), default=0)
-    digits, stage, level = version.removeprefix("v"), 3, ""
-    for at, name in ((2, "beta"), (1, "alpha")):
-        if name in digits:
-            digits, level = digits.split(name, 1)
-            stage = at
-    if not digits.isdigit():
-        return (-priority, 0, 0, 0, version)
-    return (-priority, -stage, -int(digits), -int(level or 0), "")
+    return (-priority, *versions.order(version))
 
 
 def _entries(kind: Kind) -> list[Obj]:

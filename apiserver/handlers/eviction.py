@@ -12,7 +12,8 @@ from apiserver.interfaces import AdmissionRequest
 from apiserver.registry import deletion, replacement
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import SYSTEM, Writer
-from apiserver.request import Request, Response, json_response
+from apiserver.representation import respond_status
+from apiserver.request import Request, Response
 from apiserver.storage.cache import Entry
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors, objects, times
@@ -51,7 +52,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
         await _ask_budget(api, pod, writer)
         await _mark(api, resource, pod, writer)
     await deletion.delete(api.registry, resource, writer, options, namespace=info.namespace, name=info.name)
-    return json_response(CREATED, status=201)
+    return respond_status(request, CREATED, code=201)
 
 
 def _free(pod: Obj) -> bool:

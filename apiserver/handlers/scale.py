@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from apiserver.api import Api
@@ -30,6 +31,7 @@ SCALE = Kind(
     namespaced=True,
     schema=Schema.of("io.k8s.api.autoscaling.v1.Scale"),
 )
+_CUSTOM = replace(SCALE, custom=True)  # which takes no strategic merge patch
 
 
 async def get(api: Api, request: Request, resource: Resource) -> Response:
@@ -63,7 +65,7 @@ async def patch(api: Api, request: Request, resource: Resource) -> Response:
     if media == APPLY:
         config, _ = parse(body, "application/yaml")
         return await _write(api, request, resource, writer, lambda _: decode_object(SCALE, config, [], writer))
-    change = patch_of(SCALE, media, body, writer)
+    change = patch_of(_CUSTOM if resource.kind.custom else SCALE, media, body, writer)
     return await _write(api, request, resource, writer, lambda old: decode_object(SCALE, change(old), [], writer))
 
 

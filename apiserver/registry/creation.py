@@ -112,7 +112,7 @@ def validate(resource: Resource, obj: Obj) -> None:
     found = metadata.validate(kind, obj)
     if kind.custom:
         found += kind.schema.validate(obj)
-    if kind.validate is not None and not (kind.custom and found):
+    if kind.validate is not None:
         found += kind.validate(obj)
     if found:
         raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), found)

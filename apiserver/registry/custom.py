@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from apiserver.registry import scaling
 from apiserver.registry.columns import compile_path, find, table_of
 from pocketkube.api.kinds.kind import ALL_VERBS, SCALE, STATUS, Kind, ScalePaths, Subresource
-from pocketkube.api.schema import Schema
+from pocketkube.api.meta import errors
+from pocketkube.api.meta.versions import order
+from pocketkube.api.schema import Schema, structural
 
 Obj = dict[str, Any]
 Converter = Callable[[Sequence[Obj], str], Awaitable[list[Obj]]]
@@ -23,8 +26,9 @@ def kinds_of(crd: Obj, converter: Converter | None = None) -> list[Kind]:
     `converter` is asked for other versions where the CRD names a webhook."""
     versions = crd["spec"]["versions"]
     stored = next(v["name"] for v in versions if v.get("storage"))
+    settle = _settling(crd["spec"]["group"], versions)
     return [
-        _kind(crd, version, stored, converter)
+        _kind(crd, version, stored, converter, settle)
         for version in versions
         if version.get("served") or version.get("storage")
     ]
@@ -34,12 +38,36 @@ def served(crd: Obj) -> set[str]:
     return {version["name"] for version in crd["spec"]["versions"] if version.get("served")}
 
 
-def _kind(crd: Obj, version: Obj, stored: str, converter: Converter | None) -> Kind:
+def _settling(group: str, versions: list[Obj]) -> Callable[[Obj], None]:
+    """Objects are kept as a version's schema was when they were written: fields that it dropped go, defaults that it
+    got are filled in. Versions that are no longer served are known too."""
+    schemas = {f"{group}/{version['name']}": _schema(version) for version in versions}
+
+    def settle(obj: Obj) -> None:
+        schema = schemas.get(obj.get("apiVersion", ""))
+        if schema is None:
+            return
+        try:
+            schema.decode(obj, mode="Ignore")
+        except errors.BadRequest:  # written to the store by something that checks nothing
+            structural.mend(schema, obj)
+            schema.decode(obj, mode="Ignore")
+        schema.default(obj)
+
+    return settle
+
+
+def _schema(version: Obj) -> Schema:
+    return Schema.from_openapi((version.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING)
+
+
+def _kind(crd: Obj, version: Obj, stored: str, converter: Converter | None, settle: Callable[[Obj], None]) -> Kind:
     spec = crd["spec"]
     names = accepted_names(crd)
     subresources = version.get("subresources") or {}
     columns, row = table_of(version.get("additionalPrinterColumns") or [])
-    schema = Schema.from_openapi((version.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING)
+    scale = _scale(subresources.get("scale"))
+    schema = _schema(version)
     several = len(spec["versions"]) > 1 or len((crd.get("status") or {}).get("storedVersions") or ()) > 1
     return Kind(
         group=spec["group"],
@@ -59,12 +87,16 @@ def _kind(crd: Obj, version: Obj, stored: str, converter: Converter | None) -> K
         row=row,
         selectable=_selectable(spec["versions"] if version["name"] == stored else [version]),
         default=schema.default if _has_defaults(schema.raw) else None,
+        settle=settle,
         prepare_create=_drop_status if "status" in subresources else None,
-        scale=_scale(subresources.get("scale")),
+        validate=(lambda obj: scaling.faults(scale, obj)) if scale else None,
+        validate_update=(lambda obj, _: scaling.faults(scale, obj)) if scale else None,
+        validate_status=(lambda obj, _: scaling.status_faults(scale, obj)) if scale else None,
+        scale=scale,
         convert=_convert if converter is None else None,
         converter=converter,
         rereads=several or crd["metadata"].get("generation", 1) > 1,
-        deprecation=_deprecation(spec["group"], version, names["kind"]),
+        deprecation=_deprecation(spec, version, names["kind"]),
         custom=True,
     )
 
@@ -76,14 +108,25 @@ def accepted_names(crd: Obj) -> Obj:
     return {"singular": names["kind"].lower(), "listKind": f"{names['kind']}List", **names}
 
 
-def _deprecation(group: str, version: Obj, kind: str) -> str:
+def _deprecation(spec: Obj, version: Obj, kind: str) -> str:
     if not version.get("deprecated"):
         return ""
-    return version.get("deprecationWarning") or f"{group}/{version['name']} {kind} is deprecated"
+    if warning := version.get("deprecationWarning"):
+        return str(warning)
+    old = f"{spec['group']}/{version['name']} {kind} is deprecated"
+    better = _successor(spec["versions"], version["name"])
+    return f"{old}; use {spec['group']}/{better} {kind}" if better else old
+
+
+def _successor(versions: list[Obj], deprecated: str) -> str:
+    """The version to be preferred of those that are served, not deprecated and newer; "" if there is none."""
+    lasting = [version["name"] for version in versions if version.get("served") and not version.get("deprecated")]
+    newer = [name for name in lasting if order(name) < order(deprecated)]
+    return min(newer, key=order, default="")
 
 
 def _subresources(found: Obj) -> tuple[Subresource, ...]:
-    return tuple(sub for name, sub in (("scale", SCALE), ("status", STATUS)) if name in found)
+    return tuple(sub for name, sub in (("status", STATUS), ("scale", SCALE)) if name in found)
 
 
 def _scale(paths: Obj | None) -> ScalePaths | None:

@@ -9,15 +9,13 @@ from apiserver.registry.resource import Resource
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors, field, names
 from pocketkube.api.meta.field import FieldError
-from pocketkube.base.kept import remembered
+from pocketkube.api.meta.object_meta import faults as metadata_faults
 
 Obj = dict[str, Any]
 
-_MAX_ANNOTATIONS = 256 * 1024  # bytes of all keys and values together
-_OMITTED_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
+_OMITTED_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences", "generateName", "namespace")
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName")
 _STANDARD_FINALIZERS = frozenset(("kubernetes", "orphan", "foregroundDeletion"))
-_NO_VERSION = "version must not be empty"
 _NAMED = frozenset(("metadata", "kind", "apiVersion"))
 _APART = _NAMED | {"status"}
 _NAME_CHECKS = {
@@ -41,7 +39,7 @@ def begin(kind: Kind, obj: Obj, *, now: str) -> None:
 
 
 def _omit_empty(metadata: Obj) -> None:
-    """Upstream's encoding leaves out lists and maps without items, so no reader ever sees one."""
+    """Upstream's encoding leaves out what is empty, so no reader ever sees it."""
     for name in _OMITTED_EMPTY:
         if name in metadata and not metadata[name]:
             del metadata[name]
@@ -103,8 +101,7 @@ def check_namespace(resource: Resource, obj: Obj, namespace: str) -> None:
     metadata = obj["metadata"]
     given = metadata.get("namespace", "")
     if not resource.namespaced:
-        if given:
-            metadata.pop("namespace")
+        metadata.pop("namespace", None)
         return
     if given and given != namespace:
         raise errors.BadRequest("the namespace of the provided object does not match the namespace sent on the request")
@@ -127,7 +124,7 @@ def validate(kind: Kind, obj: Obj) -> list[FieldError]:
         found.append(field.required("metadata.namespace"))
     if not kind.custom and "finalizers" in metadata:
         found += _standard(metadata["finalizers"])
-    return found + _common(metadata)
+    return found + metadata_faults(metadata)
 
 
 def _standard(finalizers: list[str]) -> list[FieldError]:
@@ -152,82 +149,12 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
         if added:
             shown = field.forbidden("metadata.finalizers", _no_new_finalizers(added))
             found.append(shown)
-    return found + _common(metadata)
+    return found + metadata_faults(metadata)
 
 
 def _no_new_finalizers(added: list[str]) -> str:
     shown = ", ".join(f'"{name}"' for name in added)
     return f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
-
-
-def _common(metadata: Obj) -> list[FieldError]:
-    found: list[FieldError] = []
-    if labels := metadata.get("labels"):
-        for key, value in labels.items():
-            found += _label_faults(key, value)
-    if annotations := metadata.get("annotations"):
-        size = 0
-        for key, value in annotations.items():
-            size += len(key) + len(value)
-            found += [field.invalid("metadata.annotations", key, why) for why in _qualified_faults(key.lower())]
-        if size > _MAX_ANNOTATIONS:
-            found.append(field.too_long("metadata.annotations", _MAX_ANNOTATIONS))
-    if finalizers := metadata.get("finalizers"):
-        found += _finalizers(finalizers)
-    if owners := metadata.get("ownerReferences"):
-        found += _owners(owners)
-    return found
-
-
-def _finalizers(finalizers: list[str]) -> list[FieldError]:
-    found = []
-    for name in finalizers:
-        found += [field.invalid("metadata.finalizers", name, why) for why in _qualified_faults(name)]
-    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
-        found.append(
-            field.invalid(
-                "metadata.finalizers", finalizers, "finalizer orphan and foregroundDeletion cannot be both set"
-            )
-        )
-    return found
-
-
-def _owners(owners: list[Obj]) -> list[FieldError]:
-    found: list[FieldError] = []
-    controllers = []
-    for at, owner in enumerate(owners):
-        path = f"metadata.ownerReferences[{at}]"
-        for name in ("apiVersion", "kind", "name", "uid"):
-            if not owner.get(name):
-                words = _NO_VERSION if name == "apiVersion" else "must not be empty"
-                found.append(field.invalid(f"{path}.{name}", owner.get(name, ""), words))
-        if owner.get("apiVersion", "").count("/") > 1:
-            found.append(field.invalid(f"{path}.apiVersion", owner["apiVersion"], _NO_VERSION))
-        if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
-            found.append(field.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
-        if owner.get("controller"):
-            controllers.append(f"{owner.get('kind', '')}/{owner.get('name', '')}")
-    if len(controllers) > 1:
-        first, second = controllers[:2]
-        found.append(
-            field.invalid(
-                "metadata.ownerReferences",
-                owners,
-                f'Only one reference can have Controller set to true. Found "true" in references for {first} and {second}',
-            )
-        )
-    return found
-
-
-@remembered(8192)
-def _label_faults(key: str, value: str) -> tuple[FieldError, ...]:
-    faults = [field.invalid("metadata.labels", key, why) for why in names.is_qualified_name(key)]
-    return (*faults, *(field.invalid("metadata.labels", value, why) for why in names.is_label_value(value)))
-
-
-@remembered(4096)
-def _qualified_faults(key: str) -> tuple[str, ...]:
-    return tuple(names.is_qualified_name(key))
 
 
 def _name_faults(form: str, name: str) -> list[str]:

@@ -18,6 +18,7 @@ from apiserver.registry.writer import BULKY, Writer
 from apiserver.storage import encoding
 from apiserver.storage.cache import Entry
 from apiserver.storage.interface import StoreUnavailable
+from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors, times
 
 Obj = dict[str, Any]
@@ -104,9 +105,9 @@ class _Replacement:
         if wanted and wanted != str(entry.revision):
             raise errors.conflict(resource.group, resource.plural, entry.name, errors.MODIFIED)
         metadata.carry(resource, new, old)
-        resource.strategy.narrow(self._subresource, new, old)
         if kind.default is not None:
             kind.default(new)
+        resource.strategy.narrow(self._subresource, new, old)
         if self._writer.operation == "Update":
             now, known = times.rfc3339(self._registry.clock.now()), self._registry.kind_of
             ownership.track(resource, self._writer, new, old, subresource=self._subresource, now=now, kind_of=known)
@@ -120,7 +121,8 @@ class _Replacement:
         await self._registry.admission.mutate(request)
         metadata.name_owners_once(new["metadata"], writer.warnings, mutated=True)
         if kind.default is not None:
-            kind.default(new)
+            _default_again(kind, new, old)
+        self._resource.strategy.narrow(self._subresource, new, old)
         return request
 
     def _prepare(self, new: Obj, old: Obj) -> None:
@@ -181,10 +183,24 @@ def validate(resource: Resource, new: Obj, old: Obj, subresource: str, *, warnin
     if subresource:
         found += resource.strategy.validate(subresource, new, old)
     check = {"": kind.validate_update, "scale": kind.validate_update, "status": kind.validate_status}.get(subresource)
-    if check is not None and not (kind.custom and found):
+    if check is not None:
         found += check(new, old)
     if found:
         raise errors.invalid(kind.group, kind.kind, old["metadata"]["name"], found)
+
+
+def _default_again(kind: Kind, new: Obj, old: Obj) -> None:
+    """Fill in what admission left out, in place. What this path may not change is the old object's own and stays as it
+    is: defaults of a custom resource may be newer than it."""
+    assert kind.default is not None
+    kept = {name: value for name, value in new.items() if type(value) is dict and value is old.get(name)}
+    if not kept or not kind.custom:
+        kind.default(new)
+        return
+    rest = {name: value for name, value in new.items() if name not in kept}
+    kind.default(rest)
+    new.update(rest)
+    new.update(kept)
 
 
 def _encoded(stored: Obj, entry: Entry) -> tuple[bytes, bool]:

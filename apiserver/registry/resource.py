@@ -76,12 +76,9 @@ class Resource:
 
     async def from_stored(self, obj: Obj) -> Obj:
         """An object in the stored version, in this one; `obj` itself where they are the same."""
-        if not self.converts:
+        if not self.converts or obj.get("apiVersion") == self.api_version:
             return obj
-        made = await convert(self.kind, obj)
-        if made is not obj and self.kind.custom and self.kind.default is not None:
-            self.kind.default(made)
-        return made
+        return await convert(self.kind, settled(self.kind, orjson.loads(orjson.dumps(obj))))
 
     async def to_stored(self, obj: Obj) -> Obj:
         return await convert(self.stored, obj) if self.converts else obj
@@ -105,6 +102,13 @@ def converted(kind: Kind, obj: Obj) -> Obj:
     return {**obj, "apiVersion": kind.api_version, "kind": kind.kind}
 
 
+def settled(kind: Kind, obj: Obj) -> Obj:
+    """An object as it was kept, in the present form of its version, in place."""
+    if kind.settle is not None:
+        kind.settle(obj)
+    return obj
+
+
 def coerced(kind: Kind, obj: Obj) -> Obj:
     """A custom resource without the fields that its version does not know, in place."""
     kind.schema.decode(obj, mode="Ignore")
@@ -125,7 +129,7 @@ class Converted(Json):
         if data is None:
             if self._kind.converter is not None:
                 raise errors.InternalError(f"{entry.key} is not converted to {self._kind.api_version}")
-            data = orjson.dumps(self._read(converted(self._kind, orjson.loads(entry.data))))
+            data = orjson.dumps(converted(self._kind, settled(self._kind, orjson.loads(entry.data))))
             if len(self._made) >= _CONVERTED_KEPT:
                 self._made.clear()
             self._made[key] = data
@@ -137,20 +141,11 @@ class Converted(Json):
         missing = [entry for entry in entries if (entry.key, entry.revision) not in self._made]
         if not missing:
             return
-        made = await kind.converter([orjson.loads(entry.data) for entry in missing], kind.api_version)
+        made = await kind.converter([settled(kind, orjson.loads(entry.data)) for entry in missing], kind.api_version)
         if len(self._made) + len(missing) > _CONVERTED_KEPT:
             wanted = {(entry.key, entry.revision) for entry in entries}
             self._made = {key: data for key, data in self._made.items() if key in wanted}
         for entry, obj in zip(missing, made, strict=True):
-            self._made[entry.key, entry.revision] = orjson.dumps(self._read(coerced(kind, obj)))
+            self._made[entry.key, entry.revision] = orjson.dumps(coerced(kind, obj))
         if any((entry.key, entry.revision) not in self._made for entry in entries):
             await self.load(entries)  # others went while the converter was asked
-
-    def _read(self, obj: Obj) -> Obj:
-        kind = self._kind
-        if kind.custom:
-            if obj.get("apiVersion") == kind.api_version:
-                coerced(kind, obj)
-            if kind.default is not None:
-                kind.default(obj)
-        return obj

@@ -16,6 +16,7 @@ from tests.apiserver.test_custom import CRDS, MERGE, TABLE, answers, condition, 
 
 V1 = "/apis/example.com/v1/namespaces/default/widgets"
 V2 = "/apis/example.com/v2/namespaces/default/widgets"
+DEFINITION = f"{CRDS}/widgets.example.com"
 
 
 def version(name: str, *, storage: bool = False, **properties: Any) -> Any:
@@ -52,8 +53,13 @@ def turned(obj: Any, wanted: str) -> Any:
 
 
 def convert(review: Any) -> Any:
+    wanted = review["request"]["desiredAPIVersion"]
+    return convert_all(review, lambda obj: turned(obj, wanted))
+
+
+def convert_all(review: Any, change: Callable[[Any], Any]) -> Any:
     asked = review["request"]
-    made = [turned(obj, asked["desiredAPIVersion"]) for obj in asked["objects"]]
+    made = [{**obj, **change(obj), "apiVersion": asked["desiredAPIVersion"]} for obj in asked["objects"]]
     return {"uid": asked["uid"], "result": {"status": "Success"}, "convertedObjects": made}
 
 
@@ -80,7 +86,10 @@ async def widgets(client: Client, server: WebhookServer) -> WebhookServer:
 
 async def test_written_and_read_in_both(client: Client, widgets: WebhookServer) -> None:
     made = await client.ok("POST", V2, widget("a", host="h", port="1"))
-    assert (made["apiVersion"], made["spec"]) == ("example.com/v2", {"host": "h", "port": "1", "scheme": "http"})
+    assert (made["apiVersion"], made["spec"]) == (
+        "example.com/v2",
+        {"host": "h", "port": "1"},
+    )  # defaults as kept, in v1
     page = await client.server.store.list("/registry/example.com/widgets/")
     kept = orjson.loads(page.items[0].value)
     assert (kept["apiVersion"], kept["spec"]) == ("example.com/v1", {"address": "h:1"})
@@ -97,6 +106,27 @@ async def test_written_and_read_in_both(client: Client, widgets: WebhookServer) 
     assert (await client.ok("GET", f"{V1}/a"))["spec"] == {"address": "other:2"}
     gone = await client.ok("DELETE", f"{V2}/a")
     assert gone["status"] == "Success" or gone["spec"]["host"] == "other"
+
+
+async def test_defaults_on_the_way(client: Client, widgets: WebhookServer) -> None:
+    """Those of the client's version as it writes, those of the stored version as it is read."""
+    widgets.replies["/convert"] = lambda review: convert_all(review, lambda obj: {"spec": obj["spec"]})
+    kept = version("v1", storage=True, one={**TEXT, "default": "1"}, two=TEXT)
+    sent = definition(widgets, kept, version("v2", one=TEXT, two={**TEXT, "default": "2"}))
+    sent["metadata"]["resourceVersion"] = (await client.ok("GET", DEFINITION))["metadata"]["resourceVersion"]
+    await client.ok("PUT", DEFINITION, sent)
+
+    async def defaulted() -> bool:
+        made = await client.ok("POST", f"{V2}?dryRun=All", widget("a"))
+        return bool(made["spec"] == {"one": "1", "two": "2"})
+
+    await eventually(defaulted)
+    made = await client.ok("POST", V2, widget("a"))
+    page = await client.server.store.list("/registry/example.com/widgets/")
+    assert orjson.loads(page.items[0].value)["spec"] == {"two": "2"}
+    assert (await client.ok("GET", f"{V1}/a"))["spec"] == (await client.ok("GET", f"{V2}/a"))["spec"] == made["spec"]
+    await client.ok("POST", V1, {**widget("b"), "apiVersion": "example.com/v1"})
+    assert (await client.ok("GET", f"{V2}/b"))["spec"] == {"one": "1"}
 
 
 async def test_what_is_asked(client: Client, widgets: WebhookServer) -> None:
@@ -132,7 +162,7 @@ async def test_watched(client: Client, widgets: WebhookServer) -> None:
         assert (first["type"], first["object"]["spec"]["host"]) == ("ADDED", "h")
         await client.ok("PATCH", f"{V1}/a", {"spec": {"address": "i:2"}}, media=MERGE)
         second = await stream.next()
-        assert (second["type"], second["object"]["spec"]) == ("MODIFIED", {"host": "i", "port": "2", "scheme": "http"})
+        assert (second["type"], second["object"]["spec"]) == ("MODIFIED", {"host": "i", "port": "2"})
         assert second["object"]["apiVersion"] == "example.com/v2"
         await client.ok("DELETE", f"{V1}/a")
         third = await stream.next()

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+import yaml
 
 from apiserver.admission.chain import Chain
 from tests.apiserver.admission.webhook_server import WebhookServer, patch
@@ -319,6 +321,119 @@ async def test_scale_from_the_root(client: Client) -> None:
     assert (found["spec"]["deep"]["wanted"], found["metadata"]["generation"]) == (5, 2)
 
 
+@pytest.mark.parametrize(
+    ("given", "path", "why"),
+    [
+        pytest.param(
+            {"spec": {"replicas": -1}}, "spec.replicas", "-1: should be a non-negative integer", id="negative"
+        ),
+        pytest.param(
+            {"spec": {"replicas": 2**31}},
+            "spec.replicas",
+            "2147483648: should be less than or equal to 2147483647",
+            id="large",
+        ),
+        pytest.param(
+            {"spec": {"replicas": "2"}},
+            "spec.replicas",
+            "0: .spec.replicas accessor error: 2 is of the type string, expected int64",
+            id="text",
+        ),
+        pytest.param(
+            {"status": {"replicas": True}},
+            "status.replicas",
+            "0: .status.replicas accessor error: true is of the type bool, expected int64",
+            id="status",
+        ),
+        pytest.param(
+            {"status": {"selector": 5}},
+            "status.selector",
+            '"": .status.selector accessor error: 5 is of the type int64, expected string',
+            id="selector",
+        ),
+    ],
+)
+async def test_what_can_be_scaled(client: Client, given: Any, path: str, why: str) -> None:
+    """Paths of scale are looked at whatever the schema allows there."""
+    paths = {
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.selector",
+    }
+    either = {"x-kubernetes-preserve-unknown-fields": True}
+    root = {"properties": {"spec": either, "status": either}}
+    await define(client, crd("widgets", "Widget", schema(root, subresources={"scale": paths})))
+    refused = await client("POST", WIDGETS, {**widget(), "spec": {}, **given})
+    assert (refused.status, refused.message) == (
+        422,
+        f'Widget.example.com "w" is invalid: .{path}: Invalid value: {why}',
+    )
+    await client.ok("POST", WIDGETS, {**widget(), "spec": {}})
+    assert (await client("PATCH", f"{WIDGETS}/w", given, media=MERGE)).status == 422
+    strategic = await client(
+        "PATCH", f"{WIDGETS}/w/scale", {"spec": {}}, media="application/strategic-merge-patch+json"
+    )
+    assert strategic.status == 415
+
+
+async def test_a_status_is_all_that_its_path_fills(client: Client) -> None:
+    """Defaults that a schema got later land in the spec when the spec is written."""
+    half = {"type": "object", "properties": {"a": {"type": "string"}}, "default": {}}
+    sent = crd("widgets", "Widget", schema({"properties": {"spec": half, "status": half}}, subresources={"status": {}}))
+    await define(client, sent)
+    await client.ok("POST", WIDGETS, {**widget(), "spec": {}})
+    current = await client.ok("GET", DEFINITION)
+    properties = current["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    for name in ("spec", "status"):
+        properties[name]["properties"]["b"] = {"type": "string", "default": "B"}
+    await client.ok("PUT", DEFINITION, current)
+
+    async def has_b() -> bool:
+        return "b" in (await client.ok("GET", f"{WIDGETS}/w"))["spec"]
+
+    await eventually(has_b)
+    await client.ok("PATCH", f"{WIDGETS}/w/status", {"status": {"a": "1"}}, media=MERGE)
+    page = await client.server.store.list("/registry/example.com/widgets/")
+    kept = orjson.loads(page.items[0].value)
+    assert (kept["spec"], kept["status"]) == ({"b": "B"}, {"a": "1", "b": "B"})
+
+
+async def test_no_namespace_where_there_is_none(client: Client) -> None:
+    sent = crd()
+    sent["spec"]["scope"] = "Cluster"
+    await define(client, sent)
+    path = WIDGETS.replace("/namespaces/default", "")
+    made = await client.ok("POST", path, {**widget(), "metadata": {"name": "w", "namespace": "", "generateName": ""}})
+    assert not {"namespace", "generateName"} & made["metadata"].keys()
+    made["spec"]["size"] = 2
+    assert (await client.ok("PUT", f"{path}/w", made))["spec"]["size"] == 2
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 404), ("DELETE", 404), ("GET", 200)])
+async def test_all_namespaces_are_only_read(client: Client, method: str, status: int) -> None:
+    await define(client, crd())
+    body = widget() if method == "POST" else None
+    assert (await client(method, WIDGETS.replace("/namespaces/default", ""), body)).status == status
+
+
+async def test_yaml_for_everything(client: Client) -> None:
+    """Discovery, failures and what is left of a deletion too."""
+    await define(client, crd())
+    await client.ok("POST", WIDGETS, widget())
+    for method, path, kind in (
+        ("GET", "/apis", "APIGroupList"),
+        ("GET", "/apis/example.com/v1", "APIResourceList"),
+        ("GET", f"{WIDGETS}/none", "Status"),
+        ("GET", f"{WIDGETS}?watch=1", "Status"),
+        ("DELETE", f"{WIDGETS}/w", "Status"),
+        ("DELETE", WIDGETS, "Status"),
+    ):
+        answer = await client(method, path, accept="application/yaml")
+        assert answer.headers["content-type"] == "application/yaml"
+        assert yaml.safe_load(answer.body)["kind"] == kind
+    assert (await client("GET", f"{WIDGETS}/none", accept="text/html")).json()["code"] == 404
+
+
 async def test_patches(client: Client) -> None:
     await define(client, crd())
     await client.ok("POST", WIDGETS, widget())
@@ -361,7 +476,7 @@ async def test_another_kind(client: Client) -> None:
     refused = await client("POST", WIDGETS, {**widget(), "kind": "Gadget"})
     assert (refused.status, refused.message) == (
         422,
-        'Widget.example.com "w" is invalid: kind: Invalid value: "Gadget": must be Widget',
+        'Gadget.example.com "w" is invalid: kind: Invalid value: "Gadget": must be Widget',
     )
 
 
@@ -407,7 +522,7 @@ async def test_versions_without_conversion(client: Client) -> None:
     await client.ok("POST", WIDGETS, widget())
     answer = await client("GET", WIDGETS.replace("/v1/", "/v1alpha1/") + "/w")
     assert answer.json()["spec"] == {"size": 1}
-    assert answer.warnings == ['299 - "example.com/v1alpha1 Widget is deprecated"']
+    assert answer.warnings == ['299 - "example.com/v1alpha1 Widget is deprecated; use example.com/v1 Widget"']
     assert (await client("GET", f"{WIDGETS}/w")).warnings == []
     applied = await client.apply(
         WIDGETS.replace("/v1/", "/v1alpha1/") + "/w",

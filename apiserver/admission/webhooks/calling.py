@@ -20,6 +20,18 @@ Obj = dict[str, Any]
 
 _KEPT = 64
 _MOST_BYTES = 3 * 1024 * 1024
+_SHOWN_BYTES = 2048
+_COMPLAINTS = {
+    400: "the server rejected our request for an unknown reason",
+    401: "the server has asked for the client to provide credentials",
+    404: "the server could not find the requested resource",
+    405: "the server does not allow this method on the requested resource",
+    409: "the server reported a conflict",
+    422: "the server rejected our request due to an error in our request",
+    429: "the server has received too many requests and has asked us to try again later",
+    503: "the server is currently unable to handle the request",
+    504: "the server was unable to return a response in the time allotted, but may still be processing the request",
+}
 
 
 class CallFailed(Exception):
@@ -67,11 +79,7 @@ class WebhookCaller:
                 f'failed to call webhook: Post "{address.shown}": {failure or type(failure).__name__}'
             ) from failure
         if response.status_code >= 300:
-            text = response.text[:1000].strip()
-            why = (
-                f"the server responded with the status code {response.status_code} but did not return more information"
-            )
-            raise CallFailed(f"failed to call webhook: {text or why}")
+            raise CallFailed(f"failed to call webhook: {_complaint(response.status_code, response.content)}")
         if len(response.content) > _MOST_BYTES:
             raise CallFailed(f"failed to call webhook: the answer is longer than {_MOST_BYTES} bytes")
         return response.content
@@ -119,6 +127,25 @@ class WebhookCaller:
         if address in ("", "None"):
             raise CallFailed(f'failed to call webhook: Post "{shown}": service "{name}" has no cluster address')
         return f"[{address}]" if ":" in address else address
+
+
+def _complaint(code: int, body: bytes) -> str:
+    """What is told of an answer that is none: the message of a Status, or what upstream says of its code."""
+    text = body[:_SHOWN_BYTES].decode(errors="replace")
+    if text.startswith("{"):
+        try:
+            status = orjson.loads(body)
+        except ValueError:
+            status = None
+        if isinstance(status, dict) and status.get("kind") == "Status" and status.get("message"):
+            return str(status["message"])
+    if code in _COMPLAINTS:
+        return _COMPLAINTS[code]
+    if code in (403, 406, 415) and text.strip():
+        return text.strip()
+    if code >= 500:
+        return f"an error on the server ({orjson.dumps(text.strip() or 'unknown').decode()}) has prevented the request from succeeding"
+    return f"the server responded with the status code {code} but did not return more information"
 
 
 def _context(ca_bundle: str) -> ssl.SSLContext:

@@ -86,8 +86,10 @@ class Kind:
     # What this version calls the selectable fields of the stored one, where it renames them.
     field_labels: Mapping[str, str] = field(default_factory=dict)
 
-    # Fills the fresh object in place; runs at create, update and on read of custom resources.
+    # Fills the fresh object in place; runs at create and update.
     default: Callable[[Obj], None] | None = None
+    # Brings an object, in whichever version it was kept, to the form that this version has now, in place.
+    settle: Callable[[Obj], None] | None = None
     prepare_create: Callable[[Obj], None] | None = None  # in place: clears status, sets what only the server sets
     prepare_update: Callable[[Obj, Obj], None] | None = None  # (new, old): carries over what this path may not change
     prepare_status: Callable[[Obj, Obj], None] | None = None  # (new, old) on /status

@@ -60,6 +60,8 @@ def head(schema: Schema) -> None:
     rules(schema, raw)
     schema.plain = readers.Never if schema.custom else readers.PLAIN.get(schema.type, readers.Never)
     schema.read = structural.prune if schema.custom else readers.for_schema(schema)
+    if schema.custom and isinstance(schema.default_value, dict | list):
+        schema.default_value = structural.pruned_default(schema)
 
 
 def _leaf_type(raw: Obj) -> str:
@@ -98,6 +100,7 @@ def children(schema: Schema) -> None:
     if base is not None:
         schema.fields, schema.items, schema.map_values = base.fields, base.items, base.map_values
         schema.item_defaults, schema.omitted, schema.present = base.item_defaults, base.omitted, base.present
+        schema.given_metadata = None
         return
     raw = schema.raw
     special = schema.name in _SPECIAL
@@ -105,6 +108,7 @@ def children(schema: Schema) -> None:
     extra = raw.get("additionalProperties")
     schema.map_values = prop(extra) if isinstance(extra, dict) and not special else None
     schema.items = prop(raw["items"]) if "items" in raw else None
+    schema.given_metadata = None
     schema.item_defaults = _KEY_DEFAULTS.get(schema.items.name, {}) if schema.items else {}
     kept, always = presence.of(schema.name)
     kept = kept | {"managedFields"}  # an empty list of them is a wish: that nobody's fields be tracked any more

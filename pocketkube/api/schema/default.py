@@ -21,8 +21,9 @@ def apply(schema: Schema, value: Any) -> None:
 
 
 def _fill(schema: Schema, value: Obj) -> None:
-    for key, child in schema.fields.items():
-        if not child.custom:
+    for key, given in schema.fields.items():
+        child = given if given.custom else schema.given_metadata
+        if child is None:
             continue
         if child.default_value is not MISSING and (key not in value or (value[key] is None and not child.nullable)):
             value[key] = copy(child.default_value)
@@ -45,5 +46,6 @@ def found_in(schema: Schema) -> bool:
     """Whether anything in or below the schema has a default."""
     if not schema.custom:
         return False
-    below = [*schema.fields.values(), *(s for s in (schema.items, schema.map_values) if s is not None)]
+    below = [schema.given_metadata] if schema.given_metadata is not None else []
+    below += [*schema.fields.values(), *(s for s in (schema.items, schema.map_values) if s is not None)]
     return any(child.default_value is not MISSING or child.has_defaults for child in below if child.custom)

@@ -29,7 +29,7 @@ class _Missing:
 MISSING = _Missing()
 
 _NO_FIELDS: dict[str, Schema] = {}
-_CHILDREN = frozenset({"fields", "items", "map_values", "item_defaults", "omitted", "present"})
+_CHILDREN = frozenset({"fields", "given_metadata", "items", "map_values", "item_defaults", "omitted", "present"})
 
 
 class Schema:
@@ -49,7 +49,9 @@ class Schema:
         "embedded",
         "fields",
         "format",
+        "given_metadata",
         "has_defaults",
+        "invariants",
         "item_defaults",
         "items",
         "list_keys",
@@ -98,6 +100,9 @@ class Schema:
     plain: object  # a value of exactly this Python type needs no further check
     read: Callable[[Schema, Any, Path, Report], Any]
     check: Callable[[Any, str, list[FieldError], Any], None]  # of custom schemas: (value, path, errors, old value)
+    # Of custom schemas, of embedded objects and of lists: (value, path, errors).
+    invariants: tuple[Callable[[Any, str, list[FieldError]], None] | None, ...]
+    given_metadata: Schema | None  # what the CRD says of the metadata of an embedded object: its defaults count
     digest: str  # of the raw schema
     published: dict[str, bytes]  # what was made of it for documents, by their name
     rules: Callable[[Any, Any, list[str] | None], list[FieldError]] | None  # (object, old object, warnings)
@@ -142,7 +147,7 @@ class Schema:
             self.digest = hashlib.sha256(orjson.dumps(self.raw)).hexdigest()
         elif attribute == "published":
             self.published = {}
-        elif attribute in ("check", "rules"):
+        elif attribute in ("check", "invariants", "rules"):
             from pocketkube.api.schema import validate
 
             validate.fill(self)

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from pocketkube.api.meta import field
+from pocketkube.api.schema import invariants
 from pocketkube.api.schema.combined_checks import combinations
 from pocketkube.api.schema.model import MISSING, Schema
 from pocketkube.api.schema.value_checks import (
@@ -38,9 +39,26 @@ def validate(
         return []
     found: Errors = []
     schema.check(obj, path, found, old)
+    _check_invariants(schema, obj, path, found, old)
     if schema.rules is not None:
         found += _BLOCKED if any(error.reason in _BLOCKING for error in found) else schema.rules(obj, old, warnings)
     return found
+
+
+def _check_invariants(schema: Schema, obj: Any, path: str, found: Errors, old: Any) -> None:
+    """Of embedded objects always; of lists only where the old object's were in order."""
+    embedded, lists = schema.invariants
+    if embedded is not None:
+        embedded(obj, path, found)
+    if lists is None:
+        return
+    repeated: Errors = []
+    lists(obj, path, repeated)
+    if repeated and old is not MISSING:
+        before: Errors = []
+        lists(old, path, before)
+        repeated = [] if before else repeated
+    found += repeated
 
 
 # After these an object is not what its rules expect.
@@ -56,9 +74,10 @@ _BLOCKED = [
 
 
 def fill(schema: Schema) -> None:
-    """The slots `check` and `rules` of a schema."""
+    """The slots `check`, `invariants` and `rules` of a schema."""
     raw = schema.raw
     schema.check = build(raw, embedded=schema.embedded)
+    schema.invariants = (invariants.embedded(raw), invariants.list_types(raw))
     schema.rules = _rules(raw)
 
 
@@ -109,11 +128,9 @@ def build(raw: Obj, *, embedded: bool = False) -> Check:
 def _arrays(raw: Obj) -> Iterable[Check]:
     least, most = raw.get("minItems"), raw.get("maxItems")
     items = build(raw["items"], embedded=_embedded(raw["items"])) if isinstance(raw.get("items"), dict) else None
-    unique = raw.get("uniqueItems") or raw.get("x-kubernetes-list-type") == "set"
     keys = raw.get("x-kubernetes-list-map-keys") if raw.get("x-kubernetes-list-type") == "map" else None
-    if least is None and most is None and items is None and not unique and not keys:
+    if least is None and most is None and items is None:
         return
-    defaults = {k: p["default"] for k, p in (raw.get("items") or {}).get("properties", {}).items() if "default" in p}
 
     def array(value: Any, path: str, found: Errors, old: Any) -> None:
         if not isinstance(value, list):
@@ -131,24 +148,8 @@ def _arrays(raw: Obj) -> Iterable[Check]:
                     found,
                     olds.get(identity(item, keys), MISSING) if keys and olds else MISSING,
                 )
-        if unique or keys:
-            _distinct(value, path, keys, defaults, found)
 
     yield array
-
-
-def _distinct(value: list[Any], path: str, keys: list[str] | None, defaults: Obj, found: Errors) -> None:
-    seen: set[bytes] = set()
-    for index, item in enumerate(value):
-        shown = item
-        if keys:
-            if not isinstance(item, dict):
-                continue
-            shown = {k: item.get(k, defaults.get(k)) for k in keys if k in item or k in defaults}
-        identity = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
-        if identity in seen:
-            found.append(field.duplicate(f"{path}[{index}]", shown))
-        seen.add(identity)
 
 
 def plain(value: Any) -> bytes:
@@ -179,14 +180,12 @@ def _objects(raw: Obj, embedded: bool) -> Iterable[Check]:
     }
     extra = raw.get("additionalProperties")
     others = build(extra, embedded=_embedded(extra)) if isinstance(extra, dict) else None
-    if not required and least is None and most is None and not properties and others is None and not embedded:
+    if not required and least is None and most is None and not properties and others is None:
         return
 
     def fields(value: Any, path: str, found: Errors, old: Any) -> None:
         if not isinstance(value, dict):
             return
-        if embedded:
-            _identified(value, path, found)
         if most is not None and len(value) > most:
             found.append(field.too_many(path or ROOT, len(value), most))
         if least is not None and len(value) < least:
@@ -201,12 +200,3 @@ def _objects(raw: Obj, embedded: bool) -> Iterable[Check]:
                 check(item, field.child(path, name), found, olds.get(name, MISSING))
 
     yield fields
-
-
-def _identified(value: Obj, path: str, found: Errors) -> None:
-    """An embedded object says what it is."""
-    for name in ("apiVersion", "kind"):
-        if not isinstance(value.get(name), str):
-            found.append(field.required(field.child(path, name), "must not be empty"))
-        elif not value[name]:
-            found.append(field.invalid(field.child(path, name), "", "must not be empty"))

@@ -13,6 +13,12 @@ Obj = dict[str, Any]
 STRING: Obj = {"type": "string"}
 ITEMS: Obj = {"type": "object", "required": ["n"], "properties": {"n": STRING, "m": STRING}}
 RULES = "x-kubernetes-validations"
+EMBEDDED: Obj = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+LABELS: Obj = {
+    "type": "object",
+    "additionalProperties": {"x-kubernetes-preserve-unknown-fields": True},
+    "default": {"x": 1},
+}
 
 
 def definition(*versions: Obj, **spec: Any) -> Obj:
@@ -241,6 +247,45 @@ F = f"{S}.properties[f]"
             root(type="object", default={"x": 1}),
             [f'{F}.default: Invalid value: {{"x":1}}: must not have unknown fields'],
             id="default-not-pruned",
+        ),
+        pytest.param(
+            root(**EMBEDDED, default={"apiVersion": "v1", "kind": "X", "metadata": {"name": "n", "unknown": 1}}),
+            [],
+            id="default-of-an-embedded-object",
+        ),
+        pytest.param(
+            root(**EMBEDDED, properties={"metadata": {"type": "object", "default": {"name": "n", "unknown": 1}}}),
+            [],
+            id="default-of-embedded-metadata",
+        ),
+        pytest.param(
+            root(**EMBEDDED, default={"apiVersion": "v1", "kind": "X", "metadata": {"name": 5}}),
+            [
+                f'{F}.default: Invalid value: {{"apiVersion":"v1","kind":"X","metadata":{{"name":5}}}}: '
+                "json: cannot unmarshal number into Go struct field ObjectMeta.name of type string"
+            ],
+            id="default-with-wrong-metadata",
+        ),
+        pytest.param(
+            root(**EMBEDDED, properties={"metadata": {"type": "object", "properties": {"labels": LABELS}}}),
+            [
+                f'{F}.properties[metadata].properties[labels].default: Invalid value: {{"x":1}}: must result in valid '
+                "metadata: json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"
+            ],
+            id="default-of-wrong-labels",
+        ),
+        pytest.param(
+            root(**EMBEDDED, properties={"kind": {"type": "string", "default": ""}}),
+            [
+                f'{F}.properties[kind].default: Invalid value: "": must result in valid metadata: '
+                'kind: Invalid value: "": must not be empty'
+            ],
+            id="default-of-an-empty-kind",
+        ),
+        pytest.param(
+            root(**{"type": "array", "items": STRING, "not": {"items": [{"minLength": 1}]}}),
+            [f"{F}.not.items: Forbidden: items must be a schema object and not an array"],
+            id="several-items-in-a-junctor",
         ),
         pytest.param(
             {"type": "object", "properties": {"metadata": {"type": "object", "default": {}}}},

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube.api.schema import Schema
+from pocketkube.api.meta.errors import BadRequest
+from pocketkube.api.schema import Schema, structural
 
 Obj = dict[str, Any]
 
@@ -25,6 +26,7 @@ def obj(**spec: Any) -> Obj:
 
 
 STRING: Obj = {"type": "string"}
+EMBEDDED: Obj = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_defaults(prop: Obj, given: Obj, filled: Obj) -> None:
 
 
 def test_defaults_are_not_shared() -> None:
-    schema = schema_of(f={"type": "object", "default": {"l": []}})
+    schema = schema_of(f={**EMBEDDED, "default": {"l": []}})
     one, other = obj(), obj()
     schema.default(one)
     schema.default(other)
@@ -159,6 +161,90 @@ def test_defaults_are_not_shared() -> None:
 )  # fmt: skip
 def test_validation(prop: Obj, value: Any, errors: list[str]) -> None:
     assert [str(e) for e in schema_of(f=prop).validate(obj(f=value))] == errors
+
+
+@pytest.mark.parametrize(
+    ("value", "errors"),
+    [
+        pytest.param({"kind": "X", "apiVersion": "a/b/c"}, ['apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c'], id="version"),
+        pytest.param({"kind": "%", "apiVersion": "v1"}, ['kind: Invalid value: "%": may have mixed case, but should otherwise match: '], id="kind"),
+        pytest.param({"kind": "", "apiVersion": "v1"}, ['kind: Invalid value: "": must not be empty'], id="no-kind"),
+        pytest.param({"kind": "X", "apiVersion": "v1", "metadata": {"name": ".."}}, ["metadata.name: Invalid value: \"..\": may not be '..'"], id="name"),
+        pytest.param({"kind": "X", "apiVersion": "v1", "metadata": {"namespace": "A"}}, ['metadata.namespace: Invalid value: "A": '], id="namespace"),
+        pytest.param({"kind": "X", "apiVersion": "v1", "metadata": {"labels": {"a": "x y"}}}, ['metadata.labels: Invalid value: "x y": '], id="labels"),
+        pytest.param({"kind": "X", "apiVersion": "v1", "metadata": {"labels": {"a": "b"}}}, [], id="right"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("within", "path"),
+    [
+        pytest.param(lambda raw: (raw, lambda value: value), "spec.f", id="field"),
+        pytest.param(lambda raw: ({"type": "array", "items": raw}, lambda value: [value]), "spec.f[0]", id="item"),
+        pytest.param(lambda raw: ({"type": "object", "additionalProperties": raw}, lambda value: {"k": value}), "spec.f[k]", id="map"),
+    ],
+)  # fmt: skip
+def test_embedded_objects(value: Obj, errors: list[str], within: Any, path: str) -> None:
+    """They are judged on every write, unchanged or not."""
+    raw, put = within(EMBEDDED)
+    schema, found = schema_of(f=raw), obj(f=put(value))
+    for wrong in (schema.validate(found), schema.validate(found, old=copy.deepcopy(found))):
+        assert len(wrong) == len(errors)
+        for error, words in zip(wrong, errors, strict=True):
+            assert str(error).startswith(f"{path}.{words}")
+
+
+@pytest.mark.parametrize(
+    ("embedded", "words"),
+    [
+        pytest.param(
+            {"metadata": {"namespace": 42}},
+            'spec.f.metadata: Invalid value: {"namespace":42}: json: cannot unmarshal number into Go struct field ObjectMeta.namespace of type string',
+            id="metadata",
+        ),
+        pytest.param({"kind": 4}, "spec.f.kind: Invalid value: 4: must be a string", id="kind"),
+    ],
+)
+def test_embedded_objects_of_wrong_types(embedded: Obj, words: str) -> None:
+    with pytest.raises(BadRequest) as raised:
+        schema_of(f=EMBEDDED).decode(obj(f=embedded))
+    assert raised.value.message == f'Widget in version "v1" cannot be handled as a Widget: {words}'
+
+
+def test_what_is_malformed_in_metadata_can_be_dropped() -> None:
+    schema = schema_of(f=EMBEDDED, l={"type": "array", "items": EMBEDDED})
+    found = obj(f={"kind": 5, "metadata": {"labels": {"a": 1}, "name": "n"}}, l=[{"metadata": 7}])
+    found["metadata"]["annotations"] = {"a": 1, "b": "2"}
+    structural.mend(schema, found)
+    assert schema.decode(found) == []
+    assert found == obj(f={"metadata": {"name": "n"}}, l=[{}])
+
+
+def test_lists_may_stay_as_wrong_as_they_were() -> None:
+    """Where the old object repeats itself somewhere already, nothing is said of that."""
+    schema = schema_of(
+        a={"type": "array", "x-kubernetes-list-type": "set", "items": STRING},
+        b={
+            "type": "object",
+            "additionalProperties": {"type": "array", "x-kubernetes-list-type": "set", "items": STRING},
+        },
+    )
+    right, wrong = obj(a=["x"], b={}), obj(a=["x"], b={"k": ["y", "y"]})
+    assert [str(e) for e in schema.validate(wrong, old=right)] == ['spec.b[k][1]: Duplicate value: "y"']
+    assert schema.validate(obj(a=["x", "x"], b={}), old=wrong) == []
+
+
+def test_defaults_of_embedded_metadata() -> None:
+    """They are filled in as far as metadata knows such fields."""
+    metadata = {
+        "type": "object",
+        "default": {"unknown": 1},
+        "properties": {"name": {**STRING, "default": "n"}, "unknown": {**STRING, "default": "u"}},
+    }
+    whole = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "n", "unknown": 1}}
+    schema = schema_of(a={**EMBEDDED, "properties": {"metadata": metadata}}, b={**EMBEDDED, "default": whole})
+    found = obj(a={"kind": "X"})
+    schema.default(found)
+    assert found["spec"] == {"a": {"kind": "X", "metadata": {"name": "n"}}, "b": {**whole, "metadata": {"name": "n"}}}
 
 
 def test_builtin_schemas_do_not_validate_here() -> None:

@@ -127,7 +127,7 @@ def _children(schema: Obj, path: str, level: str) -> Errors:
         wrong += _value(child, f"{path}.properties[{name}]", "field")
     items, others = schema.get("items"), schema.get("additionalProperties")
     if isinstance(items, list):
-        wrong.append(field.forbidden(f"{path}.items", "items must be a schema object and not an array"))
+        wrong.append(_several(path))
     elif items is not None:
         wrong += _value(items, f"{path}.items", "item")
     place = f"{path}.additionalProperties"
@@ -140,6 +140,10 @@ def _children(schema: Obj, path: str, level: str) -> Errors:
     elif isinstance(others, dict):
         wrong += _value(others, place, "field")
     return wrong
+
+
+def _several(path: str) -> FieldError:
+    return field.forbidden(f"{path}.items", "items must be a schema object and not an array")
 
 
 def _junctors(schema: Obj, path: str) -> Iterator[FieldError]:
@@ -165,6 +169,8 @@ def _narrowing(part: Obj, path: str, *, either: bool = False) -> Iterator[FieldE
         yield from _narrowing(child, f"{path}.properties[{name}]")
     if isinstance(part.get("items"), dict):
         yield from _narrowing(part["items"], f"{path}.items")
+    elif part.get("items") is not None:
+        yield _several(path)
     if not (either and part.get("anyOf") == _INT_OR_STRING):
         yield from _junctors({k: v for k, v in part.items() if k in (*_JUNCTORS, "not")}, path)
 
