@@ -13,7 +13,7 @@ import orjson
 from apiserver.api import Api
 from apiserver.authn import discovery as oidc
 from apiserver.handlers import discovery, health, metrics, openapi, version
-from apiserver.representation import YAML_LATER, as_yaml
+from apiserver.representation import YAML_LATER, as_yaml, failed
 from apiserver.request import Request, Response, status_response
 from pocketkube.api.meta import errors
 
@@ -118,7 +118,7 @@ def _adapted(api: Api, endpoint: Endpoint) -> Any:
             if answer.content_type is YAML_LATER:
                 answer = await as_yaml(answer)
         except errors.StatusError as error:
-            answer = status_response(error)
+            answer = failed(request, error)
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             answer = status_response(errors.InternalError("Internal error occurred: see the server's log"))
