@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds.autoscaling._versions import to_v2
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
 from pocketkube.api.meta import field, names
@@ -229,15 +230,6 @@ def row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
-def _convert(obj: Obj, version: str) -> Obj:
-    """From v1, which keeps in annotations what it has no fields for."""
-    if obj.get("apiVersion") == "autoscaling/v2":
-        return obj
-    from pocketkube.api.kinds.autoscaling import horizontalpodautoscaler_v1
-
-    return horizontalpodautoscaler_v1.to_v2(obj)
-
-
 KIND = Kind(
     group="autoscaling",
     version="v2",
@@ -256,5 +248,5 @@ KIND = Kind(
     prepare_create=workload.begins({"desiredReplicas": 0, "currentMetrics": None}),
     validate=_validate,
     validate_update=checks.on_update(_validate),
-    convert=_convert,
+    convert=to_v2,
 )

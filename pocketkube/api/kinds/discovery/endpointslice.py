@@ -8,6 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.core.service.validation import non_special_ip
+from pocketkube.api.kinds.discovery._versions import to_v1
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import field, names
 from pocketkube.api.schema import Schema
@@ -101,15 +102,6 @@ def is_ready(endpoint: Obj) -> bool:
     return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
-def _convert(obj: Obj, version: str) -> Obj:
-    """From v1beta1."""
-    if obj.get("apiVersion") == "discovery.k8s.io/v1":
-        return obj
-    from pocketkube.api.kinds.discovery import endpointslice_v1beta1
-
-    return endpointslice_v1beta1.to_v1(obj)
-
-
 def _row(obj: Obj, now: datetime) -> list[Any]:
     ports = [str(port["port"]) if port.get("port") is not None else "*" for port in obj.get("ports") or ()]
     addresses = [address for endpoint in obj.get("endpoints") or () for address in endpoint.get("addresses") or ()]
@@ -135,5 +127,5 @@ KIND = Kind(
     default=_default,
     validate=_validate,
     validate_update=_validate_update,
-    convert=_convert,
+    convert=to_v1,
 )
