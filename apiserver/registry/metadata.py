@@ -137,7 +137,7 @@ def _standard(finalizers: list[str]) -> list[FieldError]:
     ]
 
 
-def validate_update(new: Obj, old: Obj) -> list[FieldError]:
+def validate_update(new: Obj, old: Obj, *, custom: bool) -> list[FieldError]:
     """Everything wrong with the metadata of a new form of an object."""
     metadata, before = new["metadata"], old["metadata"]
     found: list[FieldError] = []
@@ -149,6 +149,8 @@ def validate_update(new: Obj, old: Obj) -> list[FieldError]:
         if added:
             shown = field.forbidden("metadata.finalizers", _no_new_finalizers(added))
             found.append(shown)
+    if not custom and "finalizers" in metadata:
+        found += _standard(metadata["finalizers"])
     return found + metadata_faults(metadata)
 
 

@@ -136,3 +136,31 @@ async def test_repair_releases_what_nobody_holds(client: Client) -> None:
     await strategy.repair()
     again = await client("POST", PATH, service("u", clusterIP=made["spec"]["clusterIP"]))
     assert "already allocated" in again.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        pytest.param({"clusterIPs": ["a"]}, ["spec.clusterIPs[0]"] * 3, id="list"),
+        pytest.param({"clusterIP": "a"}, ["spec.clusterIPs[0]"] * 2, id="no address"),
+        pytest.param({"clusterIP": "10.96.7.8"}, ["spec.clusterIPs[0]"], id="another address"),
+        pytest.param({"clusterIP": "", "clusterIPs": None}, [], id="left out"),
+        pytest.param({"ports": [None]}, ["spec.ports[0].port", "spec.ports[0].targetPort"], id="nothing for a port"),
+    ],
+)
+async def test_what_an_update_says_of_addresses_is_checked(client: Client, spec: Any, fields: list[str]) -> None:
+    """line 17"""
+    made = await client.ok("POST", PATH, service(clusterIP="10.96.7.7"))
+    made["spec"] |= spec
+    answer = await client("PUT", f"{PATH}/s", made)
+    if not fields:
+        assert answer.json()["spec"]["clusterIPs"] == ["10.96.7.7"]
+        return
+    assert (answer.status, [c["field"] for c in answer.json()["details"]["causes"]]) == (422, fields)
+
+
+async def test_finalizers_of_an_update_are_checked(client: Client) -> None:
+    made = await client.ok("POST", PATH, service())
+    made["metadata"]["finalizers"] = ["mine"]
+    answer = await client("PUT", f"{PATH}/s", made)
+    assert (answer.status, answer.json()["details"]["causes"][0]["field"]) == (422, "metadata.finalizers[0]")

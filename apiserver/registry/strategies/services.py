@@ -15,6 +15,7 @@ from apiserver.registry.registry import Registry
 from apiserver.registry.strategy import Strategy
 from apiserver.registry.writer import Writer
 from apiserver.storage.interface import StoreUnavailable
+from pocketkube.api.kinds.core.service import families
 from pocketkube.api.meta import errors, field
 
 log = logging.getLogger(__name__)
@@ -68,14 +69,15 @@ class Services(Strategy):
     async def _assign_address(self, writer: Writer, obj: Obj, old: Obj | None) -> None:
         spec = obj["spec"]
         wanted = spec.get("clusterIP") or ""
-        if old is not None and wanted and wanted == old["spec"].get("clusterIP"):
-            spec["clusterIPs"] = spec.get("clusterIPs") or [wanted]
-        elif wanted:
+        held = old is not None and families.needs_cluster_ip(old["spec"]) and old["spec"].get("clusterIP")
+        if held or (spec.get("clusterIPs") and not wanted):
+            return  # nothing to give: whether what it says can stand is for validation
+        if wanted:
             self._check_range(obj, wanted)
             await self._claim_address(writer, obj, wanted)
         else:
             spec["clusterIP"] = await self._any_address(writer, obj)
-        spec["clusterIPs"] = [spec["clusterIP"]]
+        spec["clusterIPs"] = spec.get("clusterIPs") or [spec["clusterIP"]]
         family = "IPv6" if ":" in spec["clusterIP"] else "IPv4"
         spec.setdefault("ipFamilies", [family])
         spec.setdefault("ipFamilyPolicy", "SingleStack")

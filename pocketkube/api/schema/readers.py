@@ -172,9 +172,11 @@ def array(schema: Schema, value: Any, path: Path, report: Report) -> Any:
 
 def zero(schema: Schema) -> Any:
     """What null becomes inside a list or map."""
+    if schema.type == "object":
+        return schema.zero()
     return {
         "string": "", "boolean": False, "integer": 0, "number": 0, "quantity": "0", "int-or-string": 0, "bytes": "",
-        "array": [], "object": {},
+        "array": [],
     }.get(schema.type)  # fmt: skip
 
 

@@ -105,9 +105,9 @@ def _validate_update(obj: Obj, old: Obj) -> Errors:
     if any(spec.get(name) != before.get(name) for name in SOURCES):
         why = "spec.persistentvolumesource is immutable after creation"
         wrong.append(field.forbidden("spec.persistentvolumesource", why))
-    wrong += checks.immutable("spec.volumeMode", spec.get("volumeMode"), before.get("volumeMode"))
+    wrong += checks.immutable("volumeMode", spec.get("volumeMode"), before.get("volumeMode"))
     if before.get("nodeAffinity") and before["nodeAffinity"] != spec.get("nodeAffinity"):
-        wrong.append(field.invalid("spec.nodeAffinity", spec.get("nodeAffinity"), checks.IMMUTABLE))
+        wrong.append(field.invalid("nodeAffinity", spec.get("nodeAffinity"), checks.IMMUTABLE))
     return wrong
 
 
