@@ -10,6 +10,7 @@ from apiserver.admission.webhooks.review import request_body
 from apiserver.authn.serviceaccount import service_account_user
 from apiserver.interfaces import AdmissionRequest, Authorizer, RequestInfo, User
 from pocketkube.api import cel
+from pocketkube.api.cel.budget import CONDITIONS_LIMIT, Budget, OutOfBudget
 from pocketkube.api.cel.library import authorizer as asking
 
 Obj = dict[str, Any]
@@ -23,22 +24,25 @@ class Conditions:
     """Compiled `matchConditions`; raises cel.CompileError for a wrong one."""
 
     def __init__(self, conditions: Sequence[Obj], variables: tuple[str, ...] = cel.CONDITION):
-        self._programs = [(c.get("name", ""), cel.compile_expression(c["expression"], variables)) for c in conditions]
+        self._programs = [cel.compile_expression(c["expression"], variables) for c in conditions]
 
     def __bool__(self) -> bool:
         return bool(self._programs)
 
     def hold(self, variables: Obj) -> bool:
         """Whether all are true. One that is false decides before one that fails. Raises ConditionFailed."""
+        budget = Budget(CONDITIONS_LIMIT, variables)
         failures = []
-        for name, program in self._programs:
+        for program in self._programs:
             try:
-                if program.run(variables) is not True:
+                if program.run(variables, budget=budget) is not True:
                     return False
             except cel.EvaluationError as failure:
-                failures.append(f"match condition {name!r}: {failure}")
+                failures.append(f"expression '{program.source}' resulted in error: {failure}")
+            except OutOfBudget as spent:
+                raise ConditionFailed(str(spent)) from None
         if failures:
-            raise ConditionFailed("; ".join(failures))
+            raise ConditionFailed(failures[0] if len(failures) == 1 else f"[{', '.join(failures)}]")
         return True
 
 

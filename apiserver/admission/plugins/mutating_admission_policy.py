@@ -11,6 +11,7 @@ from apiserver.admission.policies.mutating import MutatingPolicy
 from apiserver.admission.policies.store import Bound, Policies, Unusable
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api import cel
+from pocketkube.api.cel.budget import OutOfBudget
 from pocketkube.api.cel.library import authorizer as asking
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors
@@ -69,7 +70,7 @@ class MutatingAdmissionPolicy(Plugin):
         try:
             with asking.answering(answer_by(self.setup.authorizer, request.user)):
                 return self._mutated(request, bound, versioned, versioned.obj)
-        except (ConditionFailed, Unusable, cel.EvaluationError, errors.StatusError) as failure:
+        except (ConditionFailed, Unusable, OutOfBudget, cel.EvaluationError, errors.StatusError) as failure:
             if bound.policy.ignores_failure:
                 return None
             raise _refusal(request, bound, failure) from failure

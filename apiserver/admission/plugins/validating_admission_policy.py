@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from apiserver.admission.conditions import ConditionFailed, answer_by, variables_of
+from apiserver.admission.conditions import answer_by, variables_of
 from apiserver.admission.matching import EXEMPT, Versioned, brought_to, in_version, is_outside
 from apiserver.admission.plugin import Outcome, Plugin, Setup
 from apiserver.admission.policies.store import Bound, Policies, Unusable
-from apiserver.admission.policies.validating import Broken, ValidatingPolicy
+from apiserver.admission.policies.validating import Broken, Judgement, ValidatingPolicy
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api.cel.library import authorizer as asking
 from pocketkube.api.kinds.kind import Kind
@@ -46,62 +46,84 @@ class ValidatingAdmissionPolicy(Plugin):
         self._check(request, [(bound, await brought_to(request, kind)) for bound, kind in concerned])
 
     def _check(self, request: AdmissionRequest, concerned: list[tuple[Bound[ValidatingPolicy], Versioned]]) -> None:
-        refusals: list[tuple[Bound[ValidatingPolicy], Broken]] = []
+        first: tuple[Bound[ValidatingPolicy], Broken] | None = None
+        notes: dict[str, list[str]] = {}
         for bound, versioned in concerned:
-            with asking.answering(answer_by(self.setup.authorizer, request.user)):
-                for broken in self._judge(bound, versioned, request):
-                    if self._act(bound, broken, request):
-                        refusals.append((bound, broken))
-        if refusals:
-            raise _refusal(request, refusals)
+            for broken in self._act_on(bound, versioned, request, notes):
+                first = first or (bound, broken)
+        for key, values in notes.items():
+            request.annotations[key] = ", ".join(values)
+        if first is not None:
+            raise _refusal(request, *first)
 
-    def _judge(self, bound: Bound[ValidatingPolicy], versioned: Versioned, request: AdmissionRequest) -> list[Broken]:
-        policy = bound.policy
-        given = {**variables_of(request, versioned), "namespaceObject": self._namespace(request)}
+    def _act_on(
+        self,
+        bound: Bound[ValidatingPolicy],
+        versioned: Versioned,
+        request: AdmissionRequest,
+        notes: dict[str, list[str]],
+    ) -> list[Broken]:
+        """What the request is to be refused for; warns and adds to `notes` as the policy says."""
+        refusals: list[Broken] = []
+        fails = not bound.policy.ignores_failure
         try:
-            found: list[Broken] = []
-            for params in self._policies.parameters(bound, request.namespace):
-                values = {**given, "params": params}
-                if policy.conditions and not policy.conditions.hold(values):
-                    continue
-                found += policy.broken(values)
-                request.annotations |= policy.annotations(values)
-            return found
-        except (ConditionFailed, Unusable) as failure:
-            return [Broken(f"failed to configure binding: {failure}", "Invalid", True)]
+            with asking.answering(answer_by(self.setup.authorizer, request.user)):
+                judgements = self._judge(bound, versioned, request)
+        except Unusable as failure:
+            return [Broken(f"failed to configure binding: {failure}")] if fails else []
+        for judgement in judgements:
+            counted = [found for found in judgement.broken if fails or not found.failed]
+            refusals += [found for found in counted if self._refuses(bound, found, request)]
+            refusals += [Broken(why) for why in judgement.failures] if fails else []
+            for key, value in judgement.notes:
+                known = notes.setdefault(f"{bound.policy.name}/{key}", [])
+                if value not in known:
+                    known.append(value)
+        return refusals
+
+    def _judge(
+        self, bound: Bound[ValidatingPolicy], versioned: Versioned, request: AdmissionRequest
+    ) -> list[Judgement]:
+        """Once for each parameter object. Raises Unusable."""
+        given = {**variables_of(request, versioned), "namespaceObject": self._namespace(request)}
+        parameters = self._policies.parameters(bound, request.namespace)
+        return [bound.policy.judge({**given, "params": params}) for params in parameters]
 
     def _namespace(self, request: AdmissionRequest) -> Obj | None:
         if not request.kind.namespaced:
             return None
         return self.cluster.get("", "namespaces", "", request.namespace)
 
-    def _act(self, bound: Bound[ValidatingPolicy], broken: Broken, request: AdmissionRequest) -> bool:
-        """Whether the request is to be refused for it."""
-        if broken.failed:
-            return not bound.policy.ignores_failure
+    @staticmethod
+    def _refuses(bound: Bound[ValidatingPolicy], broken: Broken, request: AdmissionRequest) -> bool:
+        """Whether the binding denies; it may warn and note as well."""
         actions = (bound.binding.get("spec") or {}).get("validationActions") or ("Deny",)
-        who = f"ValidatingAdmissionPolicy '{bound.policy.name}' with binding '{bound.binding['metadata']['name']}'"
         if "Warn" in actions:
-            request.warnings.append(f"Validation failed for {who}: {broken.message}")
+            request.warnings.append(f"Validation failed for {_who(bound)}: {broken.message}")
         if "Audit" in actions:
             note = {
                 "message": broken.message,
                 "policy": bound.policy.name,
                 "binding": bound.binding["metadata"]["name"],
+                "expressionIndex": broken.at,
+                "validationActions": list(actions),
             }
-            request.annotations[ANNOTATION] = orjson.dumps([note]).decode()
+            request.annotations.setdefault(ANNOTATION, orjson.dumps([note]).decode())
         return "Deny" in actions
 
 
-def _refusal(request: AdmissionRequest, refusals: list[tuple[Bound[ValidatingPolicy], Broken]]) -> errors.StatusError:
-    """In the words of the first; all are named."""
-    bound, broken = refusals[0]
-    who = f"ValidatingAdmissionPolicy '{bound.policy.name}' with binding '{bound.binding['metadata']['name']}'"
-    why = f"{who} denied request: {broken.message}"
+def _who(bound: Bound[ValidatingPolicy]) -> str:
+    return f"ValidatingAdmissionPolicy '{bound.policy.name}' with binding '{bound.binding['metadata']['name']}'"
+
+
+def _refusal(request: AdmissionRequest, bound: Bound[ValidatingPolicy], broken: Broken) -> errors.StatusError:
+    """In the words of the first that denies."""
+    why = f"{_who(bound)} denied request: {broken.message}"
     kind = request.kind
     refusal = errors.forbidden(kind.group, kind.plural, request.name, why)
-    refusal.code, refusal.reason = _CODES.get(broken.reason, 422), broken.reason
-    refusal.details["causes"] = [{"message": f"{b.policy.name}: {found.message}"} for b, found in refusals]
+    refusal.reason = broken.reason or "Invalid"
+    refusal.code = _CODES.get(refusal.reason, 422)
+    refusal.details["causes"] = [{"message": why}]
     return refusal
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.admission.policies.store import Policy
-from pocketkube.api import cel
+from pocketkube.api.cel.budget import POLICY_LIMIT, Budget
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors
 from pocketkube.api.meta.patches.jsonpatch import json_patch
@@ -23,12 +23,15 @@ class MutatingPolicy(Policy):
         for mutation in self.spec.get("mutations") or ():
             kind = mutation.get("patchType", "")
             held = mutation.get("jsonPatch" if kind == "JSONPatch" else "applyConfiguration") or {}
-            self._mutations.append((kind, cel.compile_expression(held.get("expression", ""))))
+            self._mutations.append((kind, self.compiled(held.get("expression", ""))))
 
     def mutated(self, obj: Obj, given: Obj, kind: Kind) -> Obj:
-        """The object after every mutation, each seeing the one before. Raises cel.EvaluationError and StatusError."""
+        """The object after every mutation, each seeing the one before.
+
+        Raises cel.EvaluationError, OutOfBudget and StatusError."""
+        budget = Budget(POLICY_LIMIT, given)
         for patch_type, program in self._mutations:
-            wanted = program.run(self.with_variables({**given, "object": obj}))
+            wanted = program.run(self.with_variables({**given, "object": obj}, budget), budget=budget)
             if patch_type == "JSONPatch":
                 obj = json_patch(obj, _operations(wanted))
             else:

@@ -14,6 +14,9 @@ from apiserver.admission.matching import GROUP, Constraints
 from apiserver.admission.plugin import Setup
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api import cel
+from pocketkube.api.cel.budget import Budget
+from pocketkube.api.cel.times import as_given
+from pocketkube.api.cel.variables import Composed, of_policy
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta.selectors import from_label_selector
 
@@ -36,17 +39,30 @@ class Policy:
         self.ignores_failure = spec.get("failurePolicy", "Fail") == "Ignore"
         self.failure = ""  # why it cannot be used: it then fails wherever it would have been asked
         self.constraints = _constraints(spec.get("matchConstraints") or {})
-        self.conditions = Conditions(spec.get("matchConditions") or (), (*cel.CONDITION, "params"))
-        self.variables = [(v["name"], cel.compile_expression(v["expression"])) for v in spec.get("variables") or ()]
+        self._params = spec.get("paramKind") is not None
+        seen = (*cel.CONDITION, "params") if self._params else cel.CONDITION
+        self.conditions = Conditions(spec.get("matchConditions") or (), seen)
+        self._composed: Composed = ()
+        self.variables = [(v["name"], self._variable(v)) for v in spec.get("variables") or ()]
 
-    def with_variables(self, given: Obj) -> Obj:
-        """`given` and the policy's own variables, each seeing those before it.
+    def _variable(self, spec: Obj) -> cel.Program:
+        program = self.compiled(spec["expression"])
+        self._composed = (*self._composed, (spec["name"], program.signature))
+        return program
+
+    def compiled(self, expression: str, *, authorizer: bool = True) -> cel.Program:
+        """An expression that sees the policy's variables so far. Raises cel.CompileError."""
+        seen = of_policy(params=self._params, authorizer=authorizer)
+        return cel.compile_expression(expression, seen, self._composed)
+
+    def with_variables(self, given: Obj, budget: Budget) -> Obj:
+        """`given` and the policy's own variables, each seeing those before it. Raises OutOfBudget.
 
         One that fails is left out: only an expression that needs it fails with it, as where variables are lazy."""
         found: Obj = {}
         for name, program in self.variables:
             try:
-                found[name] = program.run({**given, "variables": found})
+                found[name] = as_given(program.run({**given, "variables": found}, budget=budget))
             except cel.EvaluationError as failure:
                 log.debug("variable %s of policy %s: %s", name, self.name, failure)
         return {**given, "variables": found}

@@ -7,14 +7,18 @@ once and shared.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from pocketkube.api.cel import syntax
-from pocketkube.api.cel.variables import AUTHORIZATION, CLAIMS, CONDITION, POLICY, SCHEMA, USER, typed
+from pocketkube.api.cel.variables import AUTHORIZATION, CLAIMS, CONDITION, POLICY, SCHEMA, USER, Composed, typed
 from pocketkube.api.cel.words import CompileError, EvaluationError, failure
 from pocketkube.base.kept import remembered
+
+if TYPE_CHECKING:
+    from pocketkube.api.cel.budget import Budget
 
 __all__ = [
     "AUTHORIZATION",
@@ -37,17 +41,27 @@ class Program:
         from pocketkube.api.cel.environment import runnable
 
         self.source = source
-        self.type = _type_name(checked.return_type())
+        self.signature = _signature(checked.return_type())
+        self.type = self.signature.partition("<")[0]
         self._compiled = runnable(checked)
 
+    @cached_property
     def tree(self) -> syntax.Node:
         """What it was compiled to."""
         return syntax.tree(self._compiled.serialize())
 
-    def run(self, variables: Mapping[str, Any]) -> Any:
-        """The plain value: None, bool, int, float, str, bytes, datetime, list, dict. Raises EvaluationError.
+    @cached_property
+    def _cheap_bytes(self) -> int:
+        from pocketkube.api.cel.budget import cheap_bytes
+
+        return cheap_bytes(self.tree, frozenset(syntax.names(self.tree)))
+
+    def run(self, variables: Mapping[str, Any], *, budget: Budget | None = None) -> Any:
+        """The plain value: None, bool, int, float, str, bytes, datetime, list, dict. Raises EvaluationError, and OutOfBudget.
 
         `variables` needs every name that the expression uses; values are JSON."""
+        if budget is not None:
+            budget.charge(self._cheap_bytes, self.tree, variables)
         try:
             value = self._compiled.eval(data=variables)
         except RuntimeError as failed:
@@ -61,22 +75,22 @@ class Program:
         return bytes(found) if isinstance(found, bytearray) else found
 
 
-def _type_name(found: Any) -> str:
-    """bool, string, int, list, map, null_type, dyn, or the name of a type of Kubernetes."""
-    name = str(found).partition("<")[0]
-    if not name.isupper():
-        return name
-    return "null_type" if name == "NULL" else name.lower()
+def _signature(found: Any) -> str:
+    """bool, list<string>, map<string, dyn>, null_type, kubernetes.Quantity... of what the evaluator calls a type."""
+    return _OWN_TYPE.sub(lambda match: "null_type" if match[0] == "NULL" else match[0].lower(), str(found))
+
+
+_OWN_TYPE = re.compile(r"(?<![\w.])[A-Z]+(?![\w.])")
 
 
 @remembered(4096, longest=1 << 16)
-def compile_expression(source: str, variables: tuple[str, ...] = POLICY) -> Program:
-    """A program over a set of variables. Raises CompileError."""
-    return Program(source, _checker(variables).compile(source))
+def compile_expression(source: str, variables: tuple[str, ...] = POLICY, composed: Composed | None = None) -> Program:
+    """A program over a set of variables; `composed` are the fields of the one named `variables`. Raises CompileError."""
+    return Program(source, _checker(variables, composed).compile(source))
 
 
-@lru_cache(maxsize=16)
-def _checker(variables: tuple[str, ...]) -> Any:
+@lru_cache(maxsize=64)
+def _checker(variables: tuple[str, ...], composed: Composed | None) -> Any:
     from pocketkube.api.cel.environment import Checker
 
-    return Checker(typed(variables))
+    return Checker(typed(variables, composed))

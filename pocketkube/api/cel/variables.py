@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketkube.api.cel.library.function import AUTHORIZER
+from pocketkube.api.cel.library.function import AUTHORIZER, OPAQUE
 from pocketkube.api.cel.schematypes import OPAQUE_TYPE, PLAIN
 
 Obj = dict[str, Any]
+Composed = tuple[tuple[str, str], ...]  # (name, type) of a policy's own variables
 
 CONDITION = ("object", "oldObject", "request:AdmissionRequest", "authorizer:Authorizer")
 POLICY = (*CONDITION, "params", "namespaceObject:Namespace", "variables")
@@ -79,10 +80,40 @@ TYPES: dict[str, Obj] = {
 }
 
 
-def typed(variables: tuple[str, ...]) -> dict[str, str | Obj]:
+def of_policy(*, params: bool, authorizer: bool = True) -> tuple[str, ...]:
+    """What expressions of a policy see: `params` where it has a kind of parameters; messages see no authorizer."""
+    left_out = (() if params else ("params",)) + (() if authorizer else ("authorizer:Authorizer",))
+    return tuple(entry for entry in POLICY if entry not in left_out)
+
+
+def typed(variables: tuple[str, ...], composed: Composed | None = None) -> dict[str, str | Obj]:
     """Each variable's name with its type, as Checker takes them."""
     found: dict[str, str | Obj] = {}
     for entry in variables:
         name, _, kind = entry.partition(":")
         found[name] = TYPES[kind] if kind else "dyn"
+    if composed is not None:
+        found["variables"] = _object(**{name: schema_of(text) for name, text in composed})
     return found
+
+
+def schema_of(text: str) -> Obj:
+    """The schema of a type as programs name theirs; {} where anything may come."""
+    if text in OPAQUE:
+        return {OPAQUE_TYPE: text}
+    if text.startswith("list<"):
+        return _list(schema_of(text[5:-1]))
+    if text.startswith("map<string, "):
+        return _map(schema_of(text[12:-1]))
+    return _SCHEMAS.get(text, _ANY)
+
+
+_SCHEMAS = {
+    "bool": _BOOL,
+    "int": _NUMBER,
+    "double": {"type": "number"},
+    "string": _TEXT,
+    "bytes": {"type": "string", "format": "byte"},
+    "timestamp": _TIME,
+    "duration": {"type": "string", "format": "duration"},
+}

@@ -16,6 +16,9 @@ _UNDECLARED = re.compile(r"undeclared reference to '([^']+)\.[^.']+' \(in contai
 _CARET = re.compile(r" \| \.*\^")
 
 
+OVER_COST = "operation cancelled: actual cost limit exceeded"
+
+
 class CompileError(ValueError):
     """The expression is wrong; the text says where."""
 
@@ -74,4 +77,6 @@ def failure(text: str) -> str:
     text = _STATUS.sub("", _STATUS.sub("", text))
     if found := re.fullmatch(r'Key not found in map : "(.*)"', text):
         return f"no such key: {found[1]}"
+    if text == "Iteration budget exceeded":  # the evaluator goes round ten thousand times and no more
+        return OVER_COST
     return re.sub(r"^No matching overloads found.*", "no such overload", text)

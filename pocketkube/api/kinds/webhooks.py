@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from pocketkube.api.cel.variables import CONDITION
 from pocketkube.api.kinds import checks, columns, expressions
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.meta import field
@@ -158,7 +159,7 @@ def _resources(found: list[str], path: str) -> Errors:
     return wrong
 
 
-def match_conditions(found: list[Obj], path: str, variables: tuple[str, ...] = expressions.CONDITION) -> Errors:
+def match_conditions(found: list[Obj], path: str, variables: tuple[str, ...] = CONDITION) -> Errors:
     wrong: Errors = []
     if len(found) > 64:
         return [field.too_many(path, len(found), 64)]
@@ -175,8 +176,8 @@ def match_conditions(found: list[Obj], path: str, variables: tuple[str, ...] = e
     return wrong + checks.unique(path, [condition.get("name", "") for condition in found], "name")
 
 
-def variables(found: list[Obj], path: str) -> Errors:
-    """Named expressions of a policy, each usable in those after it."""
+def variables(found: list[Obj], path: str, seen: expressions.OfPolicy) -> Errors:
+    """Named expressions of a policy, each usable in those after it, and added to what is seen."""
     wrong: Errors = []
     for at, variable in enumerate(found):
         name, text = variable.get("name") or "", variable.get("expression") or ""
@@ -186,7 +187,7 @@ def variables(found: list[Obj], path: str) -> Errors:
             wrong.append(field.invalid(f"{path}[{at}].name", name, "name is not a valid CEL identifier"))
         if not text.strip():
             wrong.append(field.required(f"{path}[{at}].expression", "expression is not specified"))
-        wrong += expressions.compiled(f"{path}[{at}].expression", text, expressions.POLICY)
+        wrong += seen.add(f"{path}[{at}].expression", name, text)
     return wrong + checks.unique(path, [variable.get("name") or "" for variable in found], "name")
 
 

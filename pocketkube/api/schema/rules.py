@@ -36,7 +36,7 @@ class Rule:
         self._program = program(spec["rule"], optional_old=self.optional_old)
         said = spec.get("messageExpression")
         self._said = program(said, optional_old=self.optional_old) if said else None
-        tree = self._program.tree()
+        tree = self._program.tree
         self.uses_old = "oldSelf" in syntax.names(tree)
         self._costly = (
             tree if cost.estimate(tree, {name: cost.OfSchema(raw) for name in cel.SCHEMA}) > cost.CALL_LIMIT else None

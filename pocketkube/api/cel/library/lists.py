@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 from pocketkube.api.cel.library.function import Function
+from pocketkube.api.cel.times import as_given
 
 _SUMMABLE = ("int", "uint", "double", "duration")
 _COMPARABLE = (*_SUMMABLE, "bool", "string", "bytes", "timestamp")
 
 
-def _as_given(value: Any) -> Any:
-    """Times and durations as the evaluator takes them back."""
-    if isinstance(value, timedelta):
-        from google.protobuf.duration_pb2 import Duration
-
-        made = Duration()
-        made.FromTimedelta(value)
-        return made
-    if isinstance(value, datetime):
-        from google.protobuf.timestamp_pb2 import Timestamp
-
-        moment = Timestamp()
-        moment.FromDatetime(value)
-        return moment
-    return value
-
-
 def _sum(items: list[Any]) -> Any:
-    return _as_given(sum(items, timedelta())) if items and isinstance(items[0], timedelta) else sum(items)
+    return as_given(sum(items, timedelta())) if items and isinstance(items[0], timedelta) else sum(items)
 
 
 def _least(items: list[Any]) -> Any:
     if not items:
         raise ValueError("min called on empty list")
-    return _as_given(min(items))
+    return as_given(min(items))
 
 
 def _greatest(items: list[Any]) -> Any:
     if not items:
         raise ValueError("max called on empty list")
-    return _as_given(max(items))
+    return as_given(max(items))
 
 
 def _is_sorted(items: list[Any]) -> bool:

@@ -21,6 +21,9 @@ _COLUMNS = (
 )
 
 
+_GIVES = {"applyConfiguration": ("map",), "jsonPatch": ("list",)}
+
+
 def _default(obj: Obj) -> None:
     webhooks.default_policy(obj)
     if obj["spec"].get("reinvocationPolicy") is None:
@@ -35,10 +38,9 @@ def _validate(obj: Obj) -> Errors:
     if (kind := spec.get("paramKind")) is not None:
         wrong += [field.required(f"spec.paramKind.{x}") for x in ("apiVersion", "kind") if not kind.get(x)]
     wrong += webhooks.validate_match(spec.get("matchConstraints"), "spec.matchConstraints", needed=True)
-    wrong += webhooks.match_conditions(
-        spec.get("matchConditions") or [], "spec.matchConditions", (*expressions.CONDITION, "params")
-    )
-    wrong += webhooks.variables(spec.get("variables") or [], "spec.variables")
+    seen = expressions.OfPolicy(spec)
+    wrong += webhooks.match_conditions(spec.get("matchConditions") or [], "spec.matchConditions", seen.conditions())
+    wrong += webhooks.variables(spec.get("variables") or [], "spec.variables", seen)
     if not spec.get("mutations"):
         wrong.append(field.required("spec.mutations", "mutations must contain at least one item"))
     for at, change in enumerate(spec.get("mutations") or ()):
@@ -47,7 +49,7 @@ def _validate(obj: Obj) -> Errors:
             wrong.append(field.not_supported(f"spec.mutations[{at}].patchType", change.get("patchType"), allowed))
         for name in ("applyConfiguration", "jsonPatch"):
             text = (change.get(name) or {}).get("expression") or ""
-            wrong += expressions.compiled(f"spec.mutations[{at}].{name}.expression", text, expressions.POLICY)
+            wrong += seen.compiled(f"spec.mutations[{at}].{name}.expression", text, gives=_GIVES[name])
     return wrong
 
 

@@ -30,28 +30,25 @@ def _validate(obj: Obj) -> Errors:
     if (kind := spec.get("paramKind")) is not None:
         wrong += [field.required(f"spec.paramKind.{x}") for x in ("apiVersion", "kind") if not kind.get(x)]
     wrong += webhooks.validate_match(spec.get("matchConstraints"), "spec.matchConstraints", needed=True)
-    wrong += webhooks.match_conditions(
-        spec.get("matchConditions") or [], "spec.matchConditions", (*expressions.CONDITION, "params")
-    )
-    wrong += webhooks.variables(spec.get("variables") or [], "spec.variables")
+    seen = expressions.OfPolicy(spec)
+    wrong += webhooks.match_conditions(spec.get("matchConditions") or [], "spec.matchConditions", seen.conditions())
+    wrong += webhooks.variables(spec.get("variables") or [], "spec.variables", seen)
     if not spec.get("validations") and not spec.get("auditAnnotations"):
         why = "validations or auditAnnotations must contain at least one item"
         wrong.append(field.required("spec.validations", why))
     for at, check in enumerate(spec.get("validations") or ()):
         if not (check.get("expression") or "").strip():
             wrong.append(field.required(f"spec.validations[{at}].expression", "expression is not specified"))
-        wrong += _check(check, f"spec.validations[{at}]")
+        wrong += _check(check, f"spec.validations[{at}]", seen)
     for at, note in enumerate(spec.get("auditAnnotations") or ()):
-        wrong += _annotation(note, f"spec.auditAnnotations[{at}]")
+        wrong += _annotation(note, f"spec.auditAnnotations[{at}]", seen)
     return wrong
 
 
-def _check(check: Obj, path: str) -> Errors:
-    wrong = expressions.compiled(
-        f"{path}.expression", check.get("expression") or "", expressions.POLICY, gives=("bool",)
-    )
+def _check(check: Obj, path: str, seen: expressions.OfPolicy) -> Errors:
+    wrong = seen.compiled(f"{path}.expression", check.get("expression") or "", gives=("bool",))
     said = check.get("messageExpression") or ""
-    wrong += expressions.compiled(f"{path}.messageExpression", said, expressions.POLICY, gives=("string",))
+    wrong += seen.compiled(f"{path}.messageExpression", said, gives=("string",), authorizer=False)
     message = check.get("message") or ""
     if "\n" in message:
         wrong.append(field.invalid(f"{path}.message", message, "message must not contain line breaks"))
@@ -60,14 +57,12 @@ def _check(check: Obj, path: str) -> Errors:
     return wrong
 
 
-def _annotation(note: Obj, path: str) -> Errors:
+def _annotation(note: Obj, path: str, seen: expressions.OfPolicy) -> Errors:
     key, value = note.get("key") or "", note.get("valueExpression") or ""
     wrong = checks.named(f"{path}.key", key, names.is_qualified_name) if key else [field.required(f"{path}.key")]
     if not value.strip():
         return [*wrong, field.required(f"{path}.valueExpression", "valueExpression is not specified")]
-    return wrong + expressions.compiled(
-        f"{path}.valueExpression", value, expressions.POLICY, gives=("string", "null_type")
-    )
+    return wrong + seen.compiled(f"{path}.valueExpression", value, gives=("string", "null_type"))
 
 
 def _validate_update(obj: Obj, old: Obj) -> Errors:

@@ -141,7 +141,7 @@ def _expression(
     from pocketkube.api.schema.rules import program
 
     try:
-        tree = program(source).tree()
+        tree = program(source).tree
         given = declared.check(source, optional_old=optional)
     except cel.CompileError as wrong:
         yield field.invalid(path, source, str(wrong))
