@@ -104,6 +104,8 @@ def _check(resource: Resource, obj: Obj, writer: Writer) -> None:
     validate(resource, obj)
     if resource.kind.warnings is not None:
         writer.warnings += resource.kind.warnings(obj)
+    if resource.kind.custom:
+        writer.warnings += metadata.finalizer_warnings(obj)
 
 
 def validate(resource: Resource, obj: Obj) -> None:

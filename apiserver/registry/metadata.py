@@ -137,6 +137,20 @@ def _standard(finalizers: list[str]) -> list[FieldError]:
     ]
 
 
+def finalizer_warnings(new: Obj, old: Obj | None = None) -> list[str]:
+    """Finalizers that a custom resource got, of names that another writer may come upon too."""
+    given = new["metadata"].get("finalizers")
+    if not given:
+        return []
+    before = (old["metadata"].get("finalizers") if old else None) or ()
+    return [
+        f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name including a path (/) '
+        "to avoid accidental conflicts with other finalizer writers"
+        for name in sorted(set(given).difference(before))
+        if "/" not in name and name not in ("orphan", "foregroundDeletion")
+    ]
+
+
 def validate_update(new: Obj, old: Obj, *, custom: bool) -> list[FieldError]:
     """Everything wrong with the metadata of a new form of an object."""
     metadata, before = new["metadata"], old["metadata"]

@@ -160,8 +160,12 @@ class _Replacement:
     def _check(self, new: Obj, entry: Entry) -> None:
         resource, writer = self._resource, self._writer
         validate(resource, new, resource.obj(entry), self._subresource, warnings=writer.warnings)
-        if resource.kind.warnings is not None and not self._subresource:
+        if self._subresource:
+            return
+        if resource.kind.warnings is not None:
             writer.warnings += resource.kind.warnings(new)
+        if resource.kind.custom:
+            writer.warnings += metadata.finalizer_warnings(new, resource.obj(entry))
 
     async def _remove(self, stored: Obj, entry: Entry) -> Written:
         resource = self._resource
@@ -179,7 +183,7 @@ def validate(resource: Resource, new: Obj, old: Obj, subresource: str, *, warnin
     kind = resource.kind
     found = metadata.validate_update(new, old, custom=kind.custom)
     if kind.custom:
-        found += kind.schema.validate(new, old=old, warnings=warnings)
+        found += kind.schema.validate(new, old=old, warnings=warnings, embedded=subresource != "status")
     if subresource:
         found += resource.strategy.validate(subresource, new, old)
     check = {"": kind.validate_update, "scale": kind.validate_update, "status": kind.validate_status}.get(subresource)

@@ -376,6 +376,21 @@ async def test_what_can_be_scaled(client: Client, given: Any, path: str, why: st
     assert strategic.status == 415
 
 
+async def test_finalizers_that_are_nobodys(client: Client) -> None:
+    """A warning when one is added, and only then."""
+    await define(client, crd())
+    warning = (
+        '299 - "metadata.finalizers: \\"mine\\": prefer a domain-qualified finalizer name including a path (/) '
+        'to avoid accidental conflicts with other finalizer writers"'
+    )
+    one = {**widget(), "metadata": {"name": "w", "finalizers": ["mine", "x.io/y", "orphan"]}}
+    assert (await client("POST", WIDGETS, one)).warnings == [warning]
+    changed = await client("PATCH", f"{WIDGETS}/w", {"spec": {"size": 2}}, media=MERGE)
+    assert (changed.status, changed.warnings) == (200, [])
+    added = {"metadata": {"finalizers": ["mine", "other"]}}
+    assert (await client("PATCH", f"{WIDGETS}/w", added, media=MERGE)).warnings == [warning.replace("mine", "other")]
+
+
 async def test_a_status_is_all_that_its_path_fills(client: Client) -> None:
     """Defaults that a schema got later land in the spec when the spec is written."""
     half = {"type": "object", "properties": {"a": {"type": "string"}}, "default": {}}

@@ -181,12 +181,18 @@ class Schema:
         return decode.decode(self, obj, mode=mode)
 
     def validate(
-        self, obj: Obj, *, path: str = "", old: Any = MISSING, warnings: list[str] | None = None
+        self,
+        obj: Obj,
+        *,
+        path: str = "",
+        old: Any = MISSING,
+        warnings: list[str] | None = None,
+        embedded: bool = True,
     ) -> list[FieldError]:
         """Every violation of a custom resource's schema that is not there unchanged in `old`."""
         from pocketkube.api.schema import validate
 
-        return validate.validate(self, obj, path=path, old=old, warnings=warnings)
+        return validate.validate(self, obj, path=path, old=old, warnings=warnings, embedded=embedded)
 
     def default(self, obj: Any) -> None:
         """Fill in the schema's defaults, in place."""

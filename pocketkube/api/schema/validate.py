@@ -30,39 +30,47 @@ Obj = dict[str, Any]
 
 
 def validate(
-    schema: Schema, obj: Any, *, path: str = "", old: Any = MISSING, warnings: list[str] | None = None
+    schema: Schema,
+    obj: Any,
+    *,
+    path: str = "",
+    old: Any = MISSING,
+    warnings: list[str] | None = None,
+    embedded: bool = True,
 ) -> Errors:
     """Every violation, in the schema's order. Built-in kinds are validated by their own functions, not by this.
 
-    What is as it was in `old` may stay as wrong as it was; rules that it breaks are told as `warnings`."""
+    What is as it was in `old` may stay as wrong as it was; rules that it breaks are told as `warnings`. `embedded`:
+    objects inside are judged too, whatever they were."""
     if not schema.custom:
         return []
     found: Errors = []
     schema.check(obj, path, found, old)
-    _check_invariants(schema, obj, path, found, old)
+    in_embedded, in_lists = schema.invariants
+    if embedded and in_embedded is not None:
+        in_embedded(obj, path, found)
+    if in_lists is not None:
+        found += _repetitions(in_lists, obj, path, old)
     if schema.rules is not None:
         found += _BLOCKED if any(error.reason in _BLOCKING for error in found) else schema.rules(obj, old, warnings)
     return found
 
 
-def _check_invariants(schema: Schema, obj: Any, path: str, found: Errors, old: Any) -> None:
-    """Of embedded objects always; of lists only where the old object's were in order."""
-    embedded, lists = schema.invariants
-    if embedded is not None:
-        embedded(obj, path, found)
-    if lists is None:
-        return
-    repeated: Errors = []
-    lists(obj, path, repeated)
-    if repeated and old is not MISSING:
+def _repetitions(check: invariants.Check, obj: Any, path: str, old: Any) -> Errors:
+    """In lists of sets and maps; what is new where the old object had none."""
+    found: Errors = []
+    check(obj, path, found)
+    if found and old is not MISSING:
         before: Errors = []
-        lists(old, path, before)
-        repeated = [] if before else repeated
-    found += repeated
+        check(old, path, before)
+        return [] if before else found
+    return found
 
 
 # After these an object is not what its rules expect.
-_BLOCKING = frozenset(("FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"))
+_BLOCKING = frozenset(
+    f"FieldValue{reason}" for reason in ("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid")
+)
 _BLOCKED = [
     field.invalid(
         ROOT,

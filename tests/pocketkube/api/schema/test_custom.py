@@ -191,6 +191,7 @@ def test_embedded_objects(value: Obj, errors: list[str], within: Any, path: str)
         assert len(wrong) == len(errors)
         for error, words in zip(wrong, errors, strict=True):
             assert str(error).startswith(f"{path}.{words}")
+    assert schema.validate(found, embedded=False) == []
 
 
 @pytest.mark.parametrize(
