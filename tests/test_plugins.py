@@ -17,7 +17,7 @@ EXPECTED = {
         node_lifecycle persistentvolume_binder pod_garbage_collector pv_protection pvc_protection replicaset
         replicationcontroller resourcequota root_ca_publisher service_cidr serviceaccount serviceaccount_secret serviceaccount_token
         statefulset
-        taint_eviction token_cleaner ttl ttl_after_finished
+        taint_eviction token_cleaner ttl ttl_after_finished validatingadmissionpolicy_status
     """,
     ("scheduler.plugins", "PLUGIN"): """
         default_binder default_preemption image_locality inter_pod_affinity node_affinity node_name node_ports

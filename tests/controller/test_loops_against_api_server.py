@@ -28,6 +28,7 @@ from pocketkube.client.resources import (
     SERVICEACCOUNTS,
     SERVICES,
     STATEFULSETS,
+    VALIDATINGADMISSIONPOLICIES,
 )
 from tests.controller.stand_ins import Cluster, cluster
 
@@ -290,3 +291,32 @@ def _keep_alive(found: Cluster, name: str) -> Any:
             await asyncio.sleep(0.3)
 
     return asyncio.create_task(beat())
+
+
+async def test_policies_are_told_what_their_expressions_get_wrong(running: Cluster) -> None:
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["deployments"]}
+    checks = [
+        {"expression": "object.spec.replicas <= 5 && object.metadata.namespace != ''"},
+        {"expression": "object.spec.replica <= 5", "messageExpression": "variables.name + string(object.kinds)"},
+    ]
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "variables": [{"name": "name", "expression": "object.metadata.name"}],
+        "validations": checks,
+    }
+    policy = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy"}
+    await running.client.create(VALIDATINGADMISSIONPOLICIES, {**policy, "metadata": {"name": "p"}, "spec": spec})
+    done = await running.until(
+        VALIDATINGADMISSIONPOLICIES,
+        "p",
+        lambda p: bool((p.get("status") or {}).get("observedGeneration")),
+        namespace="",
+    )
+    first, second = done["status"]["typeChecking"]["expressionWarnings"]
+    assert first == {
+        "fieldRef": "spec.validations[1].expression",
+        "warning": "apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replica'\n"
+        " | object.spec.replica <= 5\n | ...........^\n",
+    }
+    assert second["fieldRef"] == "spec.validations[1].messageExpression"
+    assert "undefined field 'kinds'" in second["warning"]

@@ -31,6 +31,7 @@ __all__ = [
     "EvaluationError",
     "Program",
     "compile_expression",
+    "signature",
 ]
 
 
@@ -41,7 +42,7 @@ class Program:
         from pocketkube.api.cel.environment import runnable
 
         self.source = source
-        self.signature = _signature(checked.return_type())
+        self.signature = signature(checked.return_type())
         self.type = self.signature.partition("<")[0]
         self._compiled = runnable(checked)
 
@@ -75,7 +76,7 @@ class Program:
         return bytes(found) if isinstance(found, bytearray) else found
 
 
-def _signature(found: Any) -> str:
+def signature(found: Any) -> str:
     """bool, list<string>, map<string, dyn>, null_type, kubernetes.Quantity... of what the evaluator calls a type."""
     return _OWN_TYPE.sub(lambda match: "null_type" if match[0] == "NULL" else match[0].lower(), str(found))
 

@@ -107,7 +107,8 @@ class Types:
             raw = with_identity(raw)
         for prop, child in (raw.get("properties") or {}).items():
             if raw.get(PLAIN):
-                self._field(message, prop, child, depth + 1)
+                if _IDENTIFIER(prop):
+                    self._field(message, prop, child, depth + 1)
             elif is_reachable(prop):
                 self._field(message, escape(prop), child, depth + 1)
         return f"schema.{name}"
