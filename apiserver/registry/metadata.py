@@ -122,13 +122,19 @@ def validate(kind: Kind, obj: Obj) -> list[FieldError]:
         found += [field.invalid("metadata.name", name, why) for why in _name_faults(kind.validates_name_as, name)]
     if kind.namespaced and not metadata.get("namespace"):
         found.append(field.required("metadata.namespace"))
-    if not kind.custom and "finalizers" in metadata:
+    if names_finalizers_strictly(kind) and "finalizers" in metadata:
         found += _standard(metadata["finalizers"])
     return found + metadata_faults(metadata)
 
 
+def names_finalizers_strictly(kind: Kind) -> bool:
+    """Where a finalizer without a domain must be well known: with all but custom resources and what defines groups,
+    whose own finalizer has none."""
+    return not kind.custom and kind.group not in ("apiextensions.k8s.io", "apiregistration.k8s.io")
+
+
 def _standard(finalizers: list[str]) -> list[FieldError]:
-    """Built-in kinds take finalizers without a domain only where they are well known."""
+    """What is wrong with finalizers without a domain that are not well known."""
     why = "name is neither a standard finalizer name nor is it fully qualified"
     return [
         field.invalid(f"metadata.finalizers[{at}]", name, why)
@@ -151,7 +157,7 @@ def finalizer_warnings(new: Obj, old: Obj | None = None) -> list[str]:
     ]
 
 
-def validate_update(new: Obj, old: Obj, *, custom: bool) -> list[FieldError]:
+def validate_update(new: Obj, old: Obj, *, strict: bool) -> list[FieldError]:
     """Everything wrong with the metadata of a new form of an object."""
     metadata, before = new["metadata"], old["metadata"]
     found: list[FieldError] = []
@@ -163,7 +169,7 @@ def validate_update(new: Obj, old: Obj, *, custom: bool) -> list[FieldError]:
         if added:
             shown = field.forbidden("metadata.finalizers", _no_new_finalizers(added))
             found.append(shown)
-    if not custom and "finalizers" in metadata:
+    if strict and "finalizers" in metadata:
         found += _standard(metadata["finalizers"])
     return found + metadata_faults(metadata)
 

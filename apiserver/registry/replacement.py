@@ -181,7 +181,7 @@ class _Replacement:
 def validate(resource: Resource, new: Obj, old: Obj, subresource: str, *, warnings: list[str]) -> None:
     """Raises Invalid with everything that is wrong with the new form of an object."""
     kind = resource.kind
-    found = metadata.validate_update(new, old, custom=kind.custom)
+    found = metadata.validate_update(new, old, strict=metadata.names_finalizers_strictly(kind))
     if kind.custom:
         found += kind.schema.validate(new, old=old, warnings=warnings, embedded=subresource != "status")
     if subresource:
