@@ -111,6 +111,8 @@ def _main(leading: Parser, words: list[str]) -> int:
     # names may come after flags, as in `get configmap -n kube-public cluster-info`; a parser with subcommands cannot have that
     args = parser.parse_args(inner) if command.subcommands else parser.parse_intermixed_args(inner)
     values = {**DEFAULTS, **vars(before[0]), **vars(args), "tail": tail}
+    if values.get("template"):
+        values["output"] = f"{values['output'] or 'go-template'}={values['template']}"
     chosen: Command = values.pop("chosen", command)
     return asyncio.run(_run(chosen, argparse.Namespace(**values)))
 

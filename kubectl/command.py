@@ -25,6 +25,12 @@ class Command:
 
 def add_output(parser: Parser, *, table: bool = False) -> None:
     parser.add_argument("-o", "--output", default="", help="json|yaml|name|wide|jsonpath=...|custom-columns=...")
+    parser.add_argument(
+        "--template", default="", help="a template, or its file, for -o go-template or go-template-file"
+    )
+    parser.add_argument(
+        "--allow-missing-template-keys", nargs="?", const="true", default="true", help=argparse.SUPPRESS
+    )
     parser.add_argument("--show-managed-fields", action="store_true")
     if table:
         parser.add_argument("--no-headers", action="store_true")
@@ -42,7 +48,7 @@ def add_selectors(parser: Parser) -> None:
 def add_files(parser: Parser) -> None:
     parser.add_argument("-f", "--filename", action="append", default=[], help="file, folder, URL or - (standard input)")
     parser.add_argument("-R", "--recursive", action="store_true")
-    parser.add_argument("-k", "--kustomize", default="", help=argparse.SUPPRESS)
+    parser.add_argument("-k", "--kustomize", default="", metavar="FOLDER", help="a kustomization to build")
 
 
 def add_write(parser: Parser, *, manager: str = "kubectl") -> None:

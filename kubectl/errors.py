@@ -15,12 +15,12 @@ class UsageError(CommandError):
     """The words of the command are wrong; a hint at --help follows."""
 
 
-def sentence(error: StatusError) -> str:
-    """How kubectl prints a server's refusal: `Error from server (NotFound): pods "x" not found`."""
+def sentence(error: StatusError, *, while_: str = "") -> str:
+    """How kubectl prints a server's refusal: `Error from server (NotFound): pods "x" not found`. `while_` says what was being done."""
     if error.reason == "Invalid" and error.details.get("name"):
         return _invalid(error)
     reason = f" ({error.reason})" if error.reason else ""
-    return f"Error from server{reason}: {error.message}"
+    return f"Error from server{reason}: {f'{while_}: ' if while_ else ''}{error.message}"
 
 
 def _invalid(error: StatusError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,22 +17,39 @@ Obj = dict[str, Any]
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
-class _Loader(yaml.CSafeLoader):
-    """Times and dates stay text: the API takes them as they were written."""
+class Loader(yaml.CSafeLoader):
+    """YAML as upstream reads it: times and dates stay text, `y` and `n` are yes and no, `1e3` is a number."""
 
 
-_Loader.yaml_implicit_resolvers = {
+Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
     for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+for _sign in "yYnN":
+    Loader.yaml_implicit_resolvers[_sign] = [
+        ("tag:yaml.org,2002:bool", re.compile("^[yYnN]$")),
+        *Loader.yaml_implicit_resolvers.get(_sign, []),
+    ]
+for _sign in "+-.0123456789":
+    Loader.yaml_implicit_resolvers[_sign] = [
+        *Loader.yaml_implicit_resolvers.get(_sign, []),
+        ("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")),
+    ]
+Loader.add_constructor(
+    "tag:yaml.org,2002:bool",
+    lambda loader, node: node.value.lower() in ("y", "yes", "true", "on"),
+)
 
 
-def read(sources: list[str], *, recursive: bool = False) -> list[Obj]:
-    """Every object. Raises CommandError naming the file and what is wrong in it."""
+def read(sources: list[str], *, recursive: bool = False) -> list[tuple[str, Obj]]:
+    """Every object with the name of its file. Raises CommandError naming the file and what is wrong in it."""
     if not sources:
         raise CommandError("must specify one of -f and -k")
     found = [
-        obj for source in sources for name, text in _texts(source, recursive=recursive) for obj in parse(text, name)
+        (name, obj)
+        for source in sources
+        for name, text in _texts(source, recursive=recursive)
+        for obj in parse(text, name)
     ]
     if not found:
         raise CommandError("no objects passed to apply")
@@ -61,7 +79,7 @@ def _texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:
 def parse(text: bytes, name: str) -> Iterator[Obj]:
     """The objects of one document stream."""
     try:
-        documents = [orjson.loads(text)] if text.lstrip()[:1] == b"{" else list(yaml.load_all(text, _Loader))
+        documents = [orjson.loads(text)] if text.lstrip()[:1] == b"{" else list(yaml.load_all(text, Loader))
     except (orjson.JSONDecodeError, yaml.YAMLError) as error:
         raise CommandError(f"error parsing {name}: {error}") from error
     for document in documents:

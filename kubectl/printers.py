@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -56,7 +57,9 @@ def to_yaml(obj: Any) -> str:
 
 
 def to_json(obj: Any) -> str:
-    return json.dumps(obj, indent=4, ensure_ascii=False, sort_keys=False) + "\n"
+    """As Go writes it: keys in order, and what HTML takes for its own escaped."""
+    text = json.dumps(obj, indent=4, ensure_ascii=False, sort_keys=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026") + "\n"
 
 
 def without_managed_fields(obj: Obj) -> Obj:
@@ -79,14 +82,30 @@ def printer(output: str, *, managed_fields: bool = False) -> Printer:
     if name == "name":
         return lambda obj: "".join(f"{full_name(o)}\n" for o in items(obj))
     if name in ("jsonpath", "jsonpath-as-json", "jsonpath-file"):
-        text = open(argument).read() if name == "jsonpath-file" else argument  # noqa: SIM115 - read to its end at once
+        text = _file(argument) if name == "jsonpath-file" else argument
         return _jsonpath(text, as_json=name == "jsonpath-as-json")
     if name in ("custom-columns", "custom-columns-file"):
-        return lambda obj: custom_columns(argument, list(items(obj)))
+        columns = _file_columns(argument) if name.endswith("file") else argument
+        return lambda obj: custom_columns(columns, list(items(obj)))
+    if name in ("go-template", "template", "go-template-file", "templatefile"):
+        from kubectl import gotemplate
+
+        if not argument:
+            raise CommandError("template format specified but no template given")
+        template = gotemplate.parse(_file(argument) if name.endswith("file") else argument)
+        return lambda obj: template.render(clean(obj))
     raise CommandError(
         f'unable to match a printer suitable for the output format "{name}", allowed formats are: custom-columns,'
-        "custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,yaml"
+        "custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,"
+        "templatefile,wide,yaml"
     )
+
+
+def _file(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise CommandError(f"error reading --template {path}, open {path}: {(error.strerror or '').lower()}") from error
 
 
 def _jsonpath(text: str, *, as_json: bool) -> Printer:
@@ -107,6 +126,16 @@ def full_name(obj: Obj) -> str:
     group = obj.get("apiVersion", "").rpartition("/")[0]
     kind = obj.get("kind", "").lower()
     return f"{kind}.{group}/{obj['metadata']['name']}" if group else f"{kind}/{obj['metadata']['name']}"
+
+
+def _file_columns(path: str) -> str:
+    """A file of two lines, names and below them paths, as one text."""
+    rows = [line.split() for line in _file(path).splitlines() if line.strip()]
+    if len(rows) != 2 or len(rows[0]) != len(rows[1]):
+        raise CommandError(
+            f"number of field specifiers ({len(rows[0]) if rows else 0}) and column headers do not match"
+        )
+    return ",".join(f"{name}:{path}" for name, path in zip(*rows, strict=True))
 
 
 def custom_columns(spec: str, objects: Sequence[Obj], *, headers: bool = True) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kubectl import manifests
 from kubectl.discovery import Found
-from kubectl.errors import CommandError
+from kubectl.errors import CommandError, sentence
 from kubectl.session import Session
+from pocketkube.api.meta.errors import StatusError
+from pocketkube.api.meta.selectors import parse_label_selector
 from pocketkube.client.resources import Resource
 
 Obj = dict[str, Any]
@@ -23,6 +27,7 @@ class Target:
     namespace: str
     name: str
     manifest: Obj | None = None
+    source: str = ""  # the file that the manifest is from
 
     @property
     def resource(self) -> Resource:
@@ -49,9 +54,21 @@ async def targets(session: Session, words: list[str], args: argparse.Namespace |
     """Named targets; a type alone stands for its collection. Raises CommandError for words that cannot be."""
     everywhere = bool(getattr(args, "all_namespaces", False))
     files = getattr(args, "filename", None) or []
-    if files:
+    folder = getattr(args, "kustomize", "")
+    if files and folder:
+        raise CommandError("only one of -f or -k can be specified")
+    if folder:
+        from kubectl import kustomizing
+
+        objects = [(folder, obj) for obj in kustomizing.build(Path(folder), session.warn)]
+    elif files:
         objects = manifests.read(files, recursive=getattr(args, "recursive", False))
-        return [await of_manifest(session, obj) for obj in objects]
+    if files or folder:
+        wanted = parse_label_selector(getattr(args, "selector", "") or "")
+        objects = [o for o in objects if wanted.matches((o[1].get("metadata") or {}).get("labels") or {})]
+        if not objects:
+            raise CommandError("no objects passed to apply")
+        return [await of_manifest(session, obj, source) for source, obj in objects]
     if not words:
         raise CommandError(
             'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list.'
@@ -74,7 +91,7 @@ async def _slashed(session: Session, word: str) -> Target:
     return Target(found, scope(session, found), name)
 
 
-async def of_manifest(session: Session, obj: Obj) -> Target:
+async def of_manifest(session: Session, obj: Obj, source: str = "") -> Target:
     found = await session.discovery.of_object(obj)
     meta = obj.setdefault("metadata", {})
     namespace = ""
@@ -86,7 +103,21 @@ async def of_manifest(session: Session, obj: Obj) -> Target:
                 f"\"{session.args.namespace}\". You must pass '--namespace={meta['namespace']}' to perform this operation."
             )
         meta["namespace"] = namespace
-    return Target(found, namespace, meta.get("name", ""), obj)
+    return Target(found, namespace, meta.get("name", ""), obj, source)
+
+
+async def each(
+    session: Session, found: Iterable[Target], act: Callable[[Target], Awaitable[None]], *, doing: str
+) -> int:
+    """Act on every target, though some are refused: those are told of, and make the exit code 1."""
+    code = 0
+    for target in found:
+        try:
+            await act(target)
+        except StatusError as error:
+            session.warn(sentence(error, while_=f'error when {doing} "{target.source}"' if target.source else ""))
+            code = 1
+    return code
 
 
 async def objects(session: Session, words: list[str], args: argparse.Namespace) -> list[tuple[Target, Obj]]:

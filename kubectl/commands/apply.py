@@ -10,7 +10,8 @@ import orjson
 from kubectl import printers
 from kubectl.command import Command, Parser, add_files, add_output, add_selectors, add_write, suffix, write_params
 from kubectl.merge import LAST_APPLIED, last_applied, three_way
-from kubectl.resolve import Target, targets
+from kubectl.pruning import check, prune
+from kubectl.resolve import Target, each, targets
 from kubectl.session import Session
 from pocketkube.api.meta.errors import NotFound
 
@@ -25,26 +26,37 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--server-side", nargs="?", const="true", default="false")
     parser.add_argument("--force-conflicts", action="store_true")
     parser.add_argument("--force", action="store_true", help="delete and create again what cannot be changed in place")
-    parser.add_argument("--prune", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--prune", action="store_true", help="delete what was applied before and is not said any more")
+    parser.add_argument("--all", action="store_true", help="with --prune: whatever its labels")
+    parser.add_argument("--prune-allowlist", action="append", default=[], metavar="GROUP/VERSION/KIND")
     parser.add_argument("--overwrite", nargs="?", const="true", default="true", help=argparse.SUPPRESS)
 
 
 async def run(session: Session, args: argparse.Namespace) -> int:
+    check(args)
     server_side = args.server_side == "true"
     args.field_manager = args.field_manager or ("kubectl" if server_side else "kubectl-client-side-apply")
     results: list[Obj] = []
-    for target in await targets(session, [], args):
+
+    async def one(target: Target) -> None:
         result, word = await (_server_side if server_side else _client_side)(session, args, target)
         results.append(result)
-        if not args.output:
+        if args.output == "name":
+            session.say(target.label)
+        elif not args.output:
             session.say(f"{target.label} {word}{suffix(args)}")
-    show = printers.printer(args.output, managed_fields=args.show_managed_fields) if args.output else None
-    if show:
-        one = (
+
+    found = await targets(session, [], args)
+    code = await each(session, found, one, doing="creating")
+    if args.prune and not code:
+        await prune(session, args, {(t.resource.group, t.resource.kind, t.namespace, t.name) for t in found})
+    if args.output not in ("", "name") and results:
+        show = printers.printer(args.output, managed_fields=args.show_managed_fields)
+        shown = (
             results[0] if len(results) == 1 else {"apiVersion": "v1", "kind": "List", "items": results, "metadata": {}}
         )
-        session.out.write(show(one))
-    return 0
+        session.out.write(show(shown))
+    return code
 
 
 async def _server_side(session: Session, args: argparse.Namespace, target: Target) -> tuple[Obj, str]:

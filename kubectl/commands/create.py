@@ -9,7 +9,7 @@ from kubectl import generators, printers
 from kubectl.command import Command, Parser, add_files, add_output, add_write, suffix, write_params
 from kubectl.errors import CommandError
 from kubectl.generators.generator import Generator
-from kubectl.resolve import of_manifest, targets
+from kubectl.resolve import Target, each, of_manifest, targets
 from kubectl.session import Session
 
 Obj = dict[str, Any]
@@ -24,12 +24,14 @@ def arguments(parser: Parser) -> None:
 
 
 async def run(session: Session, args: argparse.Namespace) -> int:
-    if not args.filename:
+    if not args.filename and not args.kustomize:
         raise CommandError("must specify one of -f and -k")
-    for target in await targets(session, [], args):
+
+    async def one(target: Target) -> None:
         assert target.manifest
         await create(session, args, target.manifest)
-    return 0
+
+    return await each(session, await targets(session, [], args), one, doing="creating")
 
 
 async def create(session: Session, args: argparse.Namespace, manifest: Obj) -> None:

@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 from kubectl.command import Command, Parser, add_files, add_selectors, suffix
-from kubectl.errors import CommandError
+from kubectl.errors import CommandError, sentence
 from kubectl.resolve import Target, selectors, targets
 from kubectl.session import Session
 from kubectl.waiting import duration, until_gone
@@ -36,6 +36,11 @@ def arguments(parser: Parser) -> None:
 
 async def run(session: Session, args: argparse.Namespace) -> int:
     code = 0
+    if args.force and args.grace_period == 0:
+        session.warn(
+            "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+            "The resource may continue to run on the cluster indefinitely."
+        )
     deleted: list[tuple[Target, str]] = []
     for target in await _targets(session, args):
         try:
@@ -43,7 +48,7 @@ async def run(session: Session, args: argparse.Namespace) -> int:
         except NotFound as error:
             if args.ignore_not_found or args.all or args.selector:
                 continue
-            session.warn(f"Error from server (NotFound): {error.message}")
+            session.warn(sentence(error, while_=f'error when deleting "{target.source}"' if target.source else ""))
             code = 1
             continue
         if args.output == "name":
@@ -71,7 +76,7 @@ async def _targets(session: Session, args: argparse.Namespace) -> list[Target]:
             meta = obj["metadata"]
             out.append(Target(target.found, meta.get("namespace", ""), meta["name"]))
     if not out and (args.all or args.selector):
-        session.warn("No resources found")
+        session.say("No resources found")
     return out
 
 

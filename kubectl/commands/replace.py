@@ -6,7 +6,7 @@ import argparse
 
 from kubectl import printers
 from kubectl.command import Command, Parser, add_files, add_output, add_write, suffix, write_params
-from kubectl.resolve import targets
+from kubectl.resolve import Target, each, targets
 from kubectl.session import Session
 from kubectl.waiting import until_gone
 from pocketkube.api.meta.errors import NotFound
@@ -21,7 +21,7 @@ def arguments(parser: Parser) -> None:
 
 
 async def run(session: Session, args: argparse.Namespace) -> int:
-    for target in await targets(session, [], args):
+    async def one(target: Target) -> None:
         assert target.manifest
         if args.force:
             try:
@@ -42,7 +42,8 @@ async def run(session: Session, args: argparse.Namespace) -> int:
             session.out.write(printers.printer(args.output)(after))
         else:
             session.say(f"{target.label} replaced{suffix(args)}")
-    return 0
+
+    return await each(session, await targets(session, [], args), one, doing="replacing")
 
 
 COMMAND = Command(help="Replace a resource by file name or stdin", run=run, arguments=arguments)
