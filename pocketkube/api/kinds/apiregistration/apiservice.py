@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from typing import Any
 
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
-from pocketkube.api.meta import field, objects, times
+from pocketkube.api.meta import field, names, objects, times
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -20,6 +21,7 @@ _COLUMNS = (
     columns.AGE,
 )
 _MAX_PRIORITY = 20000
+_STATUSES = ["True", "False", "Unknown"]
 LOCAL = {
     "type": "Available",
     "status": "True",
@@ -50,9 +52,10 @@ def _validate(obj: Obj) -> Errors:
         )
     if group:
         wrong += [field.invalid("spec.group", group, why) for why in checks.dns_subdomain(group)]
-    if not version:
-        wrong.append(field.required("spec.version"))
-    wrong += [field.invalid("spec.version", version, why) for why in checks.dns_label(version) if version]
+    elif version != "v1":
+        why = "only v1 may have an empty group and it better be legacy kube"
+        wrong.append(field.required("spec.group", why))
+    wrong += [field.invalid("spec.version", version, why) for why in names.is_dns1035(version)]
     for field_name in ("groupPriorityMinimum", "versionPriority"):
         value = spec.get(field_name) or 0
         most = _MAX_PRIORITY if field_name == "groupPriorityMinimum" else 1000
@@ -66,7 +69,7 @@ def _service(spec: Obj) -> Errors:
     service = spec.get("service")
     if service is None:
         wrong = (
-            [field.invalid("spec.caBundle", spec["caBundle"], "local APIServices may not have a caBundle")]
+            [field.invalid("spec.caBundle", _size(spec["caBundle"]), "local APIServices may not have a caBundle")]
             if spec.get("caBundle")
             else []
         )
@@ -84,6 +87,19 @@ def _service(spec: Obj) -> Errors:
     if spec.get("insecureSkipTLSVerify") and spec.get("caBundle"):
         wrong.append(field.invalid("spec.insecureSkipTLSVerify", True, "may not be true if caBundle is present"))
     return wrong
+
+
+def _size(encoded: str) -> str:
+    return f"{len(base64.b64decode(encoded))} bytes"
+
+
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return [
+        field.not_supported(f"status.conditions[{at}].status", condition.get("status", ""), _STATUSES)
+        for at, condition in enumerate(conditions)
+        if condition.get("status") not in _STATUSES
+    ]
 
 
 def _available(obj: Obj) -> str:
@@ -120,4 +136,5 @@ KIND = Kind(
     resets={"status": ("spec", "metadata.labels", "metadata.annotations", "metadata.ownerReferences")},
     validate=_validate,
     validate_update=checks.on_update(_validate),
+    validate_status=_validate_status,
 )

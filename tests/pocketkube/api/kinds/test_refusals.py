@@ -208,6 +208,13 @@ WRONG: list[tuple[str, str, Any, list[str]]] = [
         ["webhooks[0].rules[0].resources[1]: Invalid value"],
     ),
     ("apiservice", "spec/service/port", 0, ["spec.service.port: Invalid value"]),
+    ("apiservice", "spec/version", "1v", ["metadata.name: Invalid value", "spec.version: Invalid value"]),
+    (
+        "apiservice",
+        "spec",
+        {"version": "v2", "groupPriorityMinimum": 5, "versionPriority": 5},
+        ["metadata.name: Invalid value", "spec.group: Required value"],
+    ),
     ("flow", "spec/rules/0/subjects/0/user", None, ["spec.rules[0].subjects[0].user: Required value"]),
     ("flow", "spec/rules/0/subjects/0/group", {"name": "g"}, ["spec.rules[0].subjects[0].group: Forbidden"]),
     (
@@ -286,6 +293,16 @@ def test_each_field_is_checked(name: str, path: str, value: Any, expected: list[
     """line 17: what is refused names the field."""
     found = checked(name, (path, value))
     assert list(dict.fromkeys(found)) == expected
+
+
+def test_an_apiservice_is_available_or_not() -> None:
+    kind = KINDS.by_gvk("apiregistration.k8s.io", "v1", "APIService")
+    assert kind is not None and kind.validate_status is not None
+    conditions = [{"type": "Available", "status": status} for status in ("True", "Maybe")]
+    (wrong,) = kind.validate_status({"status": {"conditions": conditions}}, {})
+    assert str(wrong) == (
+        'status.conditions[1].status: Unsupported value: "Maybe": supported values: "True", "False", "Unknown"'
+    )
 
 
 EMPTY = [
