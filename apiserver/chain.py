@@ -17,9 +17,18 @@ from apiserver.authz.denial import forbidden
 from apiserver.flowcontrol import Turns
 from apiserver.flowcontrol.layer import limit_in_flight, take_turn
 from apiserver.handlers import aggregated
-from apiserver.interfaces import PlainFailure, Undecided
+from apiserver.interfaces import NoSuchPath, PlainFailure, Undecided
 from apiserver.representation import failed
-from apiserver.request import Receive, Request, Response, Scope, Send, status_response
+from apiserver.request import (
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    page_not_found,
+    status_response,
+    text_response,
+)
 from apiserver.routing import dispatch
 from apiserver.storage.interface import CannotTransform, StoreUnavailable, ValueTooLarge
 from pocketkube.api.meta import errors
@@ -58,6 +67,8 @@ async def answer_errors(api: Api, following: Next, request: Request) -> Response
         return await following(request)
     except errors.StatusError as error:
         return failed(request, error)
+    except NoSuchPath:
+        return page_not_found()
     except PlainFailure as failure:
         return _plain(request, str(failure))
     except ValueTooLarge:
@@ -79,9 +90,7 @@ async def answer_errors(api: Api, following: Next, request: Request) -> Response
 def _plain(request: Request, why: str) -> Response:
     query = request.scope["query_string"].decode("latin-1")
     uri = f"{request.path}?{query}" if query else request.path
-    body = f'Internal Server Error: "{uri}": {why}\n'.encode()
-    nosniff = [(b"x-content-type-options", b"nosniff")]
-    return Response(body, status=500, content_type=b"text/plain; charset=utf-8", headers=nosniff)
+    return text_response(f'Internal Server Error: "{uri}": {why}\n', status=500)
 
 
 async def find_request_info(api: Api, following: Next, request: Request) -> Response | None:

@@ -45,11 +45,12 @@ async def wait_for(registry: Registry, resource: Resource, version: str) -> None
         raise too_large(int(version or 0), resource.cache.current) from None
 
 
-def too_large(asked: int, current: int) -> errors.Timeout:
-    """The answer to a resourceVersion that the store has not reached."""
+def too_large(asked: int, current: int, *, retry_seconds: int = 1) -> errors.Timeout:
+    """The answer to a resourceVersion that the store has not reached; 0: do not say when to come again."""
     message = f"Timeout: Too large resource version: {asked}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
-    return errors.Timeout(message, details={"causes": [cause], "retryAfterSeconds": 1})
+    again = {"retryAfterSeconds": retry_seconds} if retry_seconds else {}
+    return errors.Timeout(message, details={"causes": [cause], **again})
 
 
 def check_options(query: Mapping[str, str], *, watch: bool) -> None:

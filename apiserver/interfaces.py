@@ -61,6 +61,10 @@ class PlainFailure(Exception):
     """What upstream answers as 500 in plain text, no Status; the text says what went wrong."""
 
 
+class NoSuchPath(Exception):
+    """Nothing is there, not even a group of resources: 404 in plain text, no Status."""
+
+
 class Authenticator(Protocol):
     async def authenticate(
         self, headers: Sequence[tuple[bytes, bytes]], peer_certificate: bytes | None, path: str = ""

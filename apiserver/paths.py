@@ -39,10 +39,10 @@ def _with_query(info: RequestInfo, request: Request) -> RequestInfo:
 
 def parse(method: str, path: str) -> RequestInfo:
     """The RequestInfo of a path, as upstream's RequestInfoFactory finds it."""
-    parts = [part for part in path.split("/") if part]
+    parts = path.strip("/").split("/")
     core = bool(parts) and parts[0] == "api"
     taken = 2 if core else 3
-    if len(parts) <= taken or parts[0] not in ("api", "apis"):
+    if len(parts) <= taken or parts[0] not in ("api", "apis") or path.startswith("//"):
         return RequestInfo(method.lower(), path)
     group, version = ("", parts[1]) if core else (parts[1], parts[2])
     rest = parts[taken:]

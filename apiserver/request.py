@@ -5,6 +5,8 @@ Nothing is parsed twice and nothing is parsed that no one asks for.
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -29,11 +31,21 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_PARAMETERS = 10_000  # of a query; reading more would hold up everyone else
 MAX_BODY = 3 * 1024 * 1024  # bytes; upstream's limit of a resource request
 JSON = b"application/json"
-NO_HEADERS: list[tuple[bytes, bytes]] = []  # never changed
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII).fullmatch
 _LARGEST = 2**63 - 1
 _DIGITS = 64  # zeros in front included
+_LONGEST_ID = 64  # of what is sent back of an audit id
 NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
+
+
+_RANDOM = os.urandom(12).hex()
+_FIRST_PART = f"{_RANDOM[:8]}-{_RANDOM[8:12]}-4{_RANDOM[13:16]}-a{_RANDOM[17:20]}-{_RANDOM[20:]}".encode()
+_counted = itertools.count(int.from_bytes(os.urandom(3), "big"))
+
+
+def new_id() -> bytes:
+    """An audit id that no other request has, in the form of a UUID: the process's own part and a count."""
+    return b"%b%08x" % (_FIRST_PART, next(_counted) & 0xFFFFFFFF)
 
 
 class Response:
@@ -63,6 +75,16 @@ class Response:
 
     def whole(self) -> bytes:
         return self.body if self.tail is None else self.body + self.tail.data
+
+
+def page_not_found() -> Response:
+    """For a path that nobody has heard of."""
+    return text_response("404 page not found\n", status=404)
+
+
+def text_response(text: str, *, status: int = 200) -> Response:
+    nosniff = [(b"x-content-type-options", b"nosniff")]
+    return Response(text.encode(), status=status, content_type=b"text/plain; charset=utf-8", headers=nosniff)
 
 
 def json_response(value: Any, *, status: int = 200) -> Response:
@@ -109,6 +131,7 @@ class Request:
         "annotations",
         "answer_headers",
         "audit",
+        "audit_id",
         "info",
         "method",
         "path",
@@ -123,6 +146,7 @@ class Request:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send):
         self.scope = scope
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.receive = receive
         self.send = send
         self.method: str = scope["method"]
@@ -134,9 +158,9 @@ class Request:
         self.annotations: dict[str, str] = {}  # what admission and authorization note for the audit log
         self.trace: tuple[str, str] | None = None  # see tracing
         self.audit: Record | None = None
-        self.answer_headers: list[tuple[bytes, bytes]] = NO_HEADERS
+        self.audit_id = self.header(b"audit-id") or new_id()
+        self.answer_headers: list[tuple[bytes, bytes]] = [(b"audit-id", self.audit_id[:_LONGEST_ID])]
         self._query: Mapping[str, str] | None = None
-        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:

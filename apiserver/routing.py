@@ -28,11 +28,14 @@ from apiserver.handlers import (
     update,
     watch,
 )
-from apiserver.interfaces import RequestInfo
+from apiserver.interfaces import NoSuchPath, RequestInfo
 from apiserver.registry.resource import Resource
 from apiserver.representation import YAML_LATER, as_yaml
 from apiserver.request import Request, Response
 from pocketkube.api.meta import errors
+from pocketkube.api.meta.field import quoted
+
+_NOT_NAMES = frozenset((".", ".."))  # in a path they would mean something else
 
 VERBS: Mapping[str, Handler] = {
     "get": get.handle,
@@ -86,11 +89,14 @@ async def dispatch(api: Api, request: Request) -> Response | None:
     """Find the resource and its handler. Raises NotFound, MethodNotAllowed."""
     info = request.info
     if not info.is_resource:
-        return await plain.handle(api, request)
+        await plain.handle(api, request)
+        return None
     resource = api.registry.find(info.group, info.version, info.resource)
     if resource is None:
         resource = await arriving.find(api.registry, info)
-    if resource is None or (info.namespace and not resource.namespaced and info.resource != "namespaces"):
+    if resource is None:
+        raise _unknown(api, info)
+    if info.namespace and not resource.namespaced and info.resource != "namespaces":
         raise errors.NotFound("the server could not find the requested resource")
     placed = info.name or resource.kind.custom  # custom resources have no paths but their own
     if resource.namespaced and placed and not info.namespace and info.verb not in ("list", "watch"):
@@ -112,8 +118,22 @@ async def dispatch(api: Api, request: Request) -> Response | None:
         handler = VERBS.get(info.verb) if info.verb in resource.kind.verbs and _complete(resource, info) else None
     if handler is None or (request.method == "HEAD" and handler is not proxy.handle):
         raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+    if info.name in _NOT_NAMES or "%" in info.name:
+        raise _bad_name(info.name)
     response = await handler(api, request, resource)
     return response if response is None or response.content_type is not YAML_LATER else await as_yaml(response)
+
+
+def _unknown(api: Api, info: RequestInfo) -> Exception:
+    """Whoever serves the rest of a built-in group says what it lacks; nobody serves the other paths."""
+    if api.registry.is_builtin(info.group):
+        return errors.NotFound("the server could not find the requested resource")
+    return NoSuchPath()
+
+
+def _bad_name(name: str) -> errors.BadRequest:
+    why = f"may not be '{name}'" if name in _NOT_NAMES else "may not contain '%'"
+    return errors.BadRequest(f"Name parameter invalid: {quoted(name)}: {why}")
 
 
 def _complete(resource: Resource, info: RequestInfo) -> bool:

@@ -54,8 +54,6 @@ class Auditor(Collector):
         if trace := tracing.given(request):
             request.annotations[_TRACE] = trace
         request.audit = record
-        header = (b"audit-id", record.id.encode("latin-1", "replace"))
-        request.answer_headers = [*request.answer_headers, header]
         if request.info.verb in _BODY_VERBS:
             request.receive = record.receive
         self._write(record, "RequestReceived")

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from apiserver.api import Api
+from apiserver.flowcontrol import matching
 from apiserver.flowcontrol.inflight import InFlight
 from apiserver.flowcontrol.level import Rejected
 from apiserver.flowcontrol.turns import Flow, Turns
@@ -26,7 +27,7 @@ async def take_turn(api: Api, following: Next, request: Request) -> Response | N
     assert isinstance(turns, Turns)
     info = request.info
     flow = turns.flow_of(request.user, info)
-    request.answer_headers = flow.headers if not request.answer_headers else request.answer_headers + flow.headers
+    request.answer_headers = request.answer_headers + flow.headers
     schema, level = flow.schema, flow.level
     if not flow.waits:
         schema.dispatched += 1
@@ -49,8 +50,9 @@ async def take_turn(api: Api, following: Next, request: Request) -> Response | N
 
 async def _wait(turns: Turns, flow: Flow, width: int, request: Request) -> None:
     started = perf_counter()
+    who = flow.schema.name, matching.distinguisher(flow.schema.spec, request.user, request.info), request
     try:
-        await flow.level.wait(flow.hand, width, _patience(turns, request))
+        await flow.level.wait(flow.hand, width, _patience(turns, request), who=who)
     except Rejected as rejected:
         counts = flow.schema.rejected
         counts[rejected.reason] = counts.get(rejected.reason, 0) + 1

@@ -9,6 +9,7 @@ present time, so it is the next or the one after, not the 51st.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class Rejected(Exception):
 class Waiting(NamedTuple):
     future: asyncio.Future[bool]  # True: seated; False: the time is over
     width: int
+    arrived: float = 0.0  # Unix seconds
+    who: object = None  # for those who want to see who waits
 
 
 class Queue:
@@ -146,7 +149,11 @@ class Level:
             self.limit -= 1
             lender._dispatch()
 
-    async def wait(self, hand: Sequence[int], width: int, seconds: float) -> None:
+    @property
+    def queues(self) -> Sequence[Queue]:
+        return self._queues
+
+    async def wait(self, hand: Sequence[int], width: int, seconds: float, *, who: object = None) -> None:
         """Wait for a seat in the shortest queue of a hand, and take it. Raises Rejected."""
         if not self._queues:
             raise Rejected("concurrency-limit")
@@ -154,7 +161,7 @@ class Level:
         if len(queue.items) >= self.limits.queue_length:
             raise Rejected("queue-full")
         loop = asyncio.get_running_loop()
-        item = Waiting(loop.create_future(), width)
+        item = Waiting(loop.create_future(), width, time.time(), who)
         self._enqueue(queue, item)
         timer = loop.call_later(seconds, self._give_up, item)
         try:

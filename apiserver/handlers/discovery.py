@@ -12,6 +12,7 @@ from apiserver.aggregation import priorities, registration
 from apiserver.aggregation.aggregation import Aggregation
 from apiserver.aggregation.documents import Remote
 from apiserver.api import Api
+from apiserver.interfaces import NoSuchPath
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
 from apiserver.representation import respond
@@ -21,6 +22,7 @@ from pocketkube.api.meta import errors, versions
 
 Obj = dict[str, Any]
 
+_TWO_FORMS = ((b"vary", b"Accept"),)
 _AGGREGATED = "apidiscovery.k8s.io"
 
 
@@ -221,9 +223,7 @@ def _all_at_once(api: Api, request: Request, version: str, *, core: bool) -> Res
 
 
 def _legacy(request: Request, value: Obj) -> Response:
-    answer = respond(request, value)
-    answer.headers = [(b"vary", b"Accept")]
-    return answer
+    return respond(request, value)
 
 
 async def core(api: Api, request: Request) -> Response:
@@ -232,7 +232,9 @@ async def core(api: Api, request: Request) -> Response:
         return _all_at_once(api, request, version, core=True)
     address = f"{api.options.advertise_address or api.options.bind_address}:{api.options.secure_port}"
     served = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
-    return _legacy(request, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": served})
+    answer = _legacy(request, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": served})
+    answer.headers = list(_TWO_FORMS)
+    return answer
 
 
 async def groups(api: Api, request: Request) -> Response:
@@ -241,14 +243,16 @@ async def groups(api: Api, request: Request) -> Response:
         return _all_at_once(api, request, version, core=False)
     found = current(api)
     listed = [found.group(name) for name in found.named_groups()]
-    return _legacy(request, {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
+    answer = _legacy(request, {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
+    answer.headers = list(_TWO_FORMS)
+    return answer
 
 
 async def group(api: Api, request: Request, name: str) -> Response:
     """/apis/GROUP"""
     found = current(api).group(name)
     if found is None:
-        raise errors.NotFound("the server could not find the requested resource")
+        raise NoSuchPath
     return _legacy(request, {"kind": "APIGroup", "apiVersion": "v1", **found})
 
 
@@ -256,7 +260,9 @@ async def resources(api: Api, request: Request, version: str, group: str = "") -
     """/api/v1, /apis/GROUP/VERSION"""
     found = current(api).resources(group, version)
     if found is None:
-        raise errors.NotFound("the server could not find the requested resource")
+        if api.registry.is_builtin(group):
+            raise errors.NotFound("the server could not find the requested resource")
+        raise NoSuchPath
     name = f"{group}/{version}" if group else version
     value: Obj = {"kind": "APIResourceList", "groupVersion": name, "resources": found}
     return _legacy(request, {"apiVersion": "v1", **value} if group else value)

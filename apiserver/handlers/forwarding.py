@@ -89,6 +89,12 @@ def returned(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
     return [(n, v) for n, v in found if n not in HOP and n not in named and n != b"date"]
 
 
+def _own(request: Request, shown: Headers) -> list[tuple[bytes, bytes]]:
+    """What every answer of this server has, where the other one has not said it."""
+    said = {name for name, _ in shown}
+    return [(name, value) for name, value in request.answer_headers if name not in said]
+
+
 async def respond(request: Request, answer: Answer, *, headers: Headers | None = None, endless: bool = False) -> None:
     """Pass the answer back as it comes. `endless`: it is a stream that ends when this server stops."""
     extensions = request.scope.get("extensions", {})
@@ -96,7 +102,9 @@ async def respond(request: Request, answer: Answer, *, headers: Headers | None =
     if on_disconnect is not None:
         on_disconnect(answer.stop, stopping=endless)
     shown = returned(answer.headers) if headers is None else headers
-    await request.send({"type": "http.response.start", "status": answer.status, "headers": shown})
+    await request.send(
+        {"type": "http.response.start", "status": answer.status, "headers": [*shown, *_own(request, shown)]}
+    )
     try:
         async for piece in answer.pieces():
             await request.send({"type": "http.response.body", "body": piece, "more_body": True})

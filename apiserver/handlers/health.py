@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from apiserver.api import Api
+from apiserver.interfaces import NoSuchPath
 from apiserver.request import Request, Response
-from pocketkube.api.meta import errors
 
 Check = Callable[[Api], str | Awaitable[str]]  # "" where all is well, else why not
 
@@ -77,7 +77,7 @@ async def handle(api: Api, request: Request, name: str, check: str = "") -> Resp
     checks = CHECKS[name] | {title: _further(title) for title in api.health_checks}
     if check:
         if check not in checks:
-            raise errors.NotFound("the server could not find the requested resource")
+            raise NoSuchPath
         why = await _told(checks[check](api))
         return _text(f"internal server error: {why}\n" if why else "ok", 500 if why else 200)
     excluded = set(request.query_all("exclude"))

@@ -112,7 +112,7 @@ async def _page(api: Api, resource: Resource, prefix: str, begin: str, revision:
         start = begin[len(resource.prefix) :] if begin else ""
         raise continuation.expired(start) from None
     except FutureRevision:
-        raise too_large(revision, resource.cache.current) from None
+        raise too_large(revision, resource.cache.current, retry_seconds=0) from None
 
 
 def _behind(page: Page, found: list[Entry], resource: Resource) -> int:

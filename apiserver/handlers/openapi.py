@@ -11,6 +11,7 @@ from apiserver.aggregation.documents import merged_v2
 from apiserver.aggregation.service import Unreachable
 from apiserver.api import Api
 from apiserver.backends import BackendError
+from apiserver.interfaces import NoSuchPath
 from apiserver.openapi import documents
 from apiserver.openapi.documents import Document
 from apiserver.request import Request, Response
@@ -70,7 +71,7 @@ async def v3(api: Api, request: Request, path: str) -> Response:
     key = path.strip("/")
     found = await _theirs(api, key) or await asyncio.to_thread(documents.current(api.registry).v3, key)
     if found is None:
-        raise errors.NotFound("the server could not find the requested resource")
+        raise NoSuchPath
     data, etag = found
     if "hash" in request.query:
         headers = [(b"cache-control", b"public, immutable"), (b"etag", etag), (b"vary", b"Accept")]

@@ -89,6 +89,10 @@ class Registry:
         """Everything served, by group, version and plural."""
         return [self._served[key] for key in sorted(self._served)]
 
+    def is_builtin(self, group: str) -> bool:
+        """Whether any kind of the group comes with the server."""
+        return any(r.group == group and not r.kind.custom for r in self._served.values())
+
     def kind_of(self, group: str, version: str, kind: str) -> Kind | None:
         return self._by_kind.get((group, version, kind))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import urllib.parse
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from pocketkube.base.tls import peer_certificate
 
 log = logging.getLogger(__name__)
 
+_BAD_CODE = re.compile("%(?![0-9A-Fa-f]{2})")
 MAX_HEAD = 1 << 20  # bytes of a request's line and headers, as Go's server
 MAX_HEADERS = 2_000  # each costs the loop's time
 FAREWELL_SECONDS = 1.0  # in which a connection that was given away takes its last bytes when the server stops
@@ -139,7 +141,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
             "scheme": self.scheme,
             "root_path": "",
             "method": parser.get_method().decode("ascii"),
-            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "path": _unquoted(path) if "%" in path else path,
             "raw_path": raw_path,
             "query_string": url.query or b"",
             "headers": self.headers,
@@ -257,6 +259,13 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
     def resume_writing(self) -> None:
         self.blocked_since = 0.0
         self.flow.resume_writing()
+
+
+def _unquoted(path: str) -> str:
+    """Raises ValueError for a percent sign that begins no code."""
+    if _BAD_CODE.search(path):
+        raise ValueError("invalid URL escape")
+    return urllib.parse.unquote(path)
 
 
 class _Hijacked(asyncio.StreamReaderProtocol):

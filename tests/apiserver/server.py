@@ -45,6 +45,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.status = 0
+        self.headers: dict[str, str] = {}
         self.started = asyncio.Event()
         self.ended = asyncio.Event()
         self._chunks: asyncio.Queue[bytes] = asyncio.Queue()
@@ -55,6 +56,7 @@ class Stream:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.headers = {k.decode(): v.decode("latin-1") for k, v in message["headers"]}
             self.started.set()
             return
         if message.get("body"):

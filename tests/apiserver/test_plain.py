@@ -259,10 +259,3 @@ def test_the_commit_of_a_checkout(tmp_path: Path, files: dict[str, str], expecte
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert commit(tmp_path) == expected
-
-
-@pytest.mark.parametrize("path", ["/metrics/nothing", "/version/nothing", "/openid/v1/nothing", "/nothing"])
-async def test_what_is_below_no_path_is_a_status(client: Client, path: str) -> None:
-    answer = await client("GET", path)
-    assert (answer.status, answer.json()["reason"]) == (404, "NotFound")
-    assert answer.message == "the server could not find the requested resource"

@@ -75,7 +75,9 @@ ROLES: dict[str, tuple[str, ...]] = {
         "create | authorization.k8s.io | selfsubjectaccessreviews selfsubjectrulesreviews",
         "create | authentication.k8s.io | selfsubjectreviews",
     ),
-    "system:monitoring": ("get | url | /healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*",),
+    "system:monitoring": (
+        "get | url | /flagz /healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/* /statusz",
+    ),
     "system:service-account-issuer-discovery": ("get | url | /.well-known/openid-configuration /openid/v1/jwks",),
     "system:cluster-trust-bundle-discovery": ("read | certificates.k8s.io | clustertrustbundles",),
     f"{_CSR}certificatesigningrequests:nodeclient": (

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pocketkube.api.meta.field import FieldError
+from pocketkube.api.meta.field import FieldError, quoted
 
 Obj = dict[str, Any]
 
@@ -155,18 +155,18 @@ def _details(group: str, kind: str, name: str) -> Obj:
 
 
 def not_found(group: str, resource: str, name: str) -> NotFound:
-    return NotFound(f'{qualified(group, resource)} "{name}" not found', details=_details(group, resource, name))
+    return NotFound(f"{qualified(group, resource)} {quoted(name)} not found", details=_details(group, resource, name))
 
 
 def already_exists(group: str, resource: str, name: str) -> AlreadyExists:
     return AlreadyExists(
-        f'{qualified(group, resource)} "{name}" already exists', details=_details(group, resource, name)
+        f"{qualified(group, resource)} {quoted(name)} already exists", details=_details(group, resource, name)
     )
 
 
 def conflict(group: str, resource: str, name: str, why: str) -> Conflict:
     return Conflict(
-        f'Operation cannot be fulfilled on {qualified(group, resource)} "{name}": {why}',
+        f"Operation cannot be fulfilled on {qualified(group, resource)} {quoted(name)}: {why}",
         details=_details(group, resource, name),
     )
 
@@ -175,7 +175,7 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 
 def forbidden(group: str, resource: str, name: str, why: str) -> Forbidden:
-    named = f' "{name}"' if name else ""
+    named = f" {quoted(name)}" if name else ""
     return Forbidden(
         f"{qualified(group, resource)}{named} is forbidden: {why}", details=_details(group, resource, name)
     )
@@ -188,7 +188,7 @@ def invalid(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> I
     details["causes"] = [e.to_cause() for e in found]
     texts = list(dict.fromkeys(str(e) for e in found))
     body = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
-    return Invalid(f'{qualified(group, kind)} "{name}" is invalid: {body}', details=details)
+    return Invalid(f"{qualified(group, kind)} {quoted(name)} is invalid: {body}", details=details)
 
 
 _BY_CODE: dict[int, type[StatusError]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -23,12 +25,49 @@ def key(path: str, name: str) -> str:
     return f"{path}[{name}]"
 
 
+_ESCAPED = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+    '"': '\\"',
+}
+
+
+def quoted(text: str) -> str:
+    """As Go's %q writes a string."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(_ESCAPED.get(char) or (char if char.isprintable() else _code(char)) for char in text) + '"'
+
+
+def _code(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _float(value: float) -> str:
+    """As Go's %v writes it: the fewest digits that say it, with an exponent from a million on."""
+    digits, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
+    if -4 <= int(exponent) < 6:
+        return f"{Decimal(repr(value)).normalize():f}"
+    return f"{digits}e{exponent[0]}{exponent[1:].zfill(2)}"
+
+
 def _show(value: Any) -> str:
+    """Strings quoted, numbers as they are, everything else as JSON."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return quoted(value)
     if value is None:
         return '"null"'
-    return orjson.dumps(value).decode()
+    if isinstance(value, float) and isfinite(value):
+        return _float(value)
+    shown = orjson.dumps(value).decode()
+    return shown.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 @dataclass(frozen=True, slots=True)

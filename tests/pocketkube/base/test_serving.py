@@ -236,6 +236,7 @@ async def test_a_header_cannot_smuggle_another(value: bytes, caplog: pytest.LogC
     ("sent", "status"),
     [
         pytest.param(b"NONSENSE\r\n\r\n", 400, id="not HTTP"),
+        pytest.param(b"GET /a%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="no percent code"),
         pytest.param(
             b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * (MAX_HEAD + 1) + b"\r\n\r\n", 400, id="a huge header"
         ),

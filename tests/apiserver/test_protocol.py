@@ -1,0 +1,218 @@
+"""HTTP itself: methods, paths, headers that every answer has, and pages for people who look after a server."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.apiserver.server import Client, config_map
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+PAGE = "404 page not found\n"
+STATUS = "the server could not find the requested resource"
+UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+SERVICES = ("/version", "/api", "/api/v1", "/apis/apps/v1")  # of upstream's go-restful
+PAGES = ("/", "/healthz", "/readyz/ping", "/metrics", "/apis", "/apis/apps", "/openapi/v2", "/openapi/v3")
+OBJECTS = (MAPS, f"{MAPS}/a", f"{MAPS}/none", "/api/v1/namespaces/default/pods/x/log")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        *(("HEAD", path, 405) for path in SERVICES + OBJECTS),
+        *((method, path, 200) for path in PAGES for method in ("HEAD", "POST")),
+        *(("POST", path, 405) for path in (*SERVICES, "/openid/v1/jwks", "/.well-known/openid-configuration")),
+        ("OPTIONS", f"{MAPS}/a", 405),
+        ("PUT", MAPS, 405),
+        ("HEAD", "/apis/nothing.io/v1/things", 404),
+    ],
+)
+async def test_methods(client: Client, method: str, path: str, code: int) -> None:
+    await client.ok("POST", MAPS, config_map("a"))
+    assert (await client(method, path)).status == code
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "words"),
+    [
+        pytest.param("//api/v1", 404, PAGE, id="two slashes first"),
+        pytest.param("//version", 404, PAGE, id="two slashes before a page"),
+        pytest.param("/api//v1", 404, STATUS, id="two slashes below api"),
+        pytest.param("/api/v1//namespaces", 404, STATUS, id="two slashes before a resource"),
+        pytest.param("/api/v1/namespaces//default", 404, STATUS, id="two slashes before a name"),
+        pytest.param("/api/v1/namespaces/default//configmaps/a", 404, STATUS, id="two slashes in a namespace"),
+        pytest.param(f"{MAPS}//a", 404, STATUS, id="two slashes before the name of an object"),
+        pytest.param(f"{MAPS}/a/", 200, "", id="a slash behind an object"),
+        pytest.param(f"{MAPS}/", 200, "", id="a slash behind a collection"),
+        pytest.param("/version/", 200, "", id="a slash behind a web service"),
+        pytest.param("/version//", 200, "", id="slashes behind a web service"),
+        pytest.param("/apis/apps/v1/", 200, "", id="a slash behind a version"),
+        pytest.param("/apis/apps/", 200, "", id="a slash behind a group"),
+        pytest.param("/api/v1/", 200, "", id="a slash behind the core version"),
+        pytest.param("/healthz/", 404, PAGE, id="a slash behind a page"),
+        pytest.param("/metrics/", 404, PAGE, id="a slash behind metrics"),
+        pytest.param("/openapi/v2/", 404, PAGE, id="a slash behind a document"),
+        pytest.param("/healthz/nothing", 404, PAGE, id="no check"),
+        pytest.param("/metrics/nothing", 404, PAGE, id="below a page"),
+        pytest.param("/version/nothing", 404, STATUS, id="below a web service"),
+        pytest.param("/openid/v1/nothing", 404, STATUS, id="below openid"),
+        pytest.param("/nothing", 404, PAGE, id="no page"),
+        pytest.param("/API/v1", 404, PAGE, id="case of a root"),
+        pytest.param("/api/V1", 404, STATUS, id="case of a version"),
+        pytest.param("/api/v2/pods", 404, STATUS, id="no core version"),
+        pytest.param("/api/v1/things", 404, STATUS, id="no resource"),
+        pytest.param("/apis/apps/v9", 404, STATUS, id="no version"),
+        pytest.param("/apis/apps/v9/deployments", 404, STATUS, id="no version of a resource"),
+        pytest.param("/apis/nothing.io", 404, PAGE, id="no group"),
+        pytest.param("/apis/nothing.io/v1", 404, PAGE, id="no version of a group"),
+        pytest.param("/apis/nothing.io/v1/things/a", 404, PAGE, id="no group of a resource"),
+        pytest.param(f"{MAPS}/..", 400, """Name parameter invalid: "..": may not be '..'""", id="dots"),
+        pytest.param(f"{MAPS}/.", 400, """Name parameter invalid: ".": may not be '.'""", id="dot"),
+        pytest.param(f"{MAPS}/a%b", 400, """Name parameter invalid: "a%b": may not contain '%'""", id="percent"),
+        pytest.param(f"{MAPS}/a\x00b", 404, r'configmaps "a\x00b" not found', id="NUL"),
+    ],
+)  # fmt: skip
+async def test_paths(client: Client, path: str, code: int, words: str) -> None:
+    await client.ok("POST", MAPS, config_map("a"))
+    answer = await client("GET", path)
+    assert answer.status == code
+    if words == PAGE:
+        assert answer.body.decode() == PAGE
+        assert (answer.headers["content-type"], answer.headers["x-content-type-options"]) == (
+            "text/plain; charset=utf-8",
+            "nosniff",
+        )
+    elif words:
+        assert answer.message == words
+    assert answer.headers["cache-control"] == "no-cache, private"
+
+
+@pytest.mark.parametrize(
+    "path", [MAPS, f"{MAPS}/none", "/healthz", "/version", "/nothing", "/apis", "/api/v1/namespaces/default/pods/x/log"]
+)
+async def test_every_answer_has_an_audit_id(client: Client, path: str) -> None:
+    first, second = await client("GET", path), await client("GET", path)
+    assert UUID.fullmatch(first.headers["audit-id"])
+    assert first.headers["audit-id"] != second.headers["audit-id"]
+    given = await client("GET", path, audit_id="mine-" + "x" * 100)
+    assert given.headers["audit-id"] == "mine-" + "x" * 59
+    refused = await client("GET", path, audit_id="mine", authorization="Bearer nobody")
+    assert refused.headers["audit-id"] == "mine"
+
+
+async def test_a_watch_has_an_audit_id(client: Client) -> None:
+    async with client.watch(f"{MAPS}?watch=1", **{"audit-id": "mine"}) as stream:
+        assert stream.headers["audit-id"] == "mine"
+
+
+async def test_who_waits_for_a_turn(client: Client) -> None:
+    below = "/debug/api_priority_and_fairness"
+    levels = (await client("GET", f"{below}/dump_priority_levels")).body.decode().splitlines()
+    assert levels[0].startswith(
+        "PriorityLevelName, ActiveQueues, IsIdle, IsQuiescing, WaitingRequests, ExecutingRequests,"
+    )
+    rows = {line.split(",")[0]: [cell.strip() for cell in line.split(",")] for line in levels[1:]}
+    assert rows["exempt"][1:] == ["<none>"] * 9
+    assert rows["catch-all"][1:6] == ["0", "true", "false", "0", "0"]
+    queues = (await client("GET", f"{below}/dump_queues")).body.decode().splitlines()
+    assert any(line.startswith("catch-all,") for line in queues)
+    waiting = await client("GET", f"{below}/dump_requests?includeRequestDetails=1")
+    assert waiting.body.decode().split()[:2] == ["PriorityLevelName,", "FlowSchemaName,"]
+    assert waiting.headers["content-type"] == "text/plain; charset=utf-8"
+    assert (await client.acting_as("user-token")("GET", f"{below}/dump_queues")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "code", "words"),
+    [
+        pytest.param("PUT", b"2", 200, "successfully set klog.logging.verbosity to 2\n", id="a number"),
+        pytest.param("PUT", b"x", 400, "failed set klog.logging.verbosity x", id="no number"),
+        pytest.param("GET", None, 406, "unsupported http method\n", id="GET"),
+    ],
+)
+async def test_verbosity(client: Client, method: str, body: bytes | None, code: int, words: str) -> None:
+    import logging
+
+    before = logging.getLogger().level
+    try:
+        answer = await client(method, "/debug/flags/v", body)
+    finally:
+        logging.getLogger().setLevel(before)
+    assert (answer.status, answer.headers["content-type"]) == (code, "text/plain")
+    assert answer.body.decode().startswith(words)
+
+
+async def test_status_and_flags(client: Client) -> None:
+    status = await client("GET", "/statusz", accept="*/*")
+    assert b"Binary version: 1.37.0\n" in status.body
+    flags = await client("GET", "/flagz", accept="text/plain")
+    assert b"\nanonymous-auth=true\n" in flags.body
+    assert (await client("GET", "/flagz", accept="application/json")).status == 406
+
+
+async def test_a_watch_from_the_future_waits(client: Client) -> None:
+    """Its answer begins at once; what happens before that revision is none of its events."""
+    now = int((await client.ok("GET", MAPS))["metadata"]["resourceVersion"])
+    async with client.watch(f"{MAPS}?watch=1&resourceVersion={now + 2}") as stream:
+        for name in ("a", "b", "c"):
+            await client.ok("POST", MAPS, config_map(name))
+        assert stream.status == 200
+        assert await stream.take(1) == [("ADDED", "c")]
+
+
+async def test_a_watch_from_the_future_ends_by_its_time(client: Client) -> None:
+    async with client.watch(f"{MAPS}?watch=1&resourceVersion=99999999&timeoutSeconds=1") as stream:
+        assert stream.status == 200
+        with pytest.raises(EOFError):
+            await stream.next()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("labelSelector=a%20b%20c", id="selector"),
+        pytest.param("fieldSelector=nothing%3D1", id="field"),
+        pytest.param("resourceVersionMatch=Exact", id="match"),
+    ],
+)
+async def test_a_bad_watch_from_the_future_is_refused(client: Client, query: str) -> None:
+    answer = await client("GET", f"{MAPS}?watch=1&resourceVersion=99999999&{query}")
+    assert answer.status in (400, 422)
+
+
+async def test_a_watch_goes_on_where_it_says(client: Client) -> None:
+    """sendInitialEvents=false with a resourceVersion is an ordinary watch from there."""
+    made = await client.ok("POST", MAPS, config_map("a"))
+    await client.ok("POST", MAPS, config_map("b"))
+    more = f"resourceVersion={made['metadata']['resourceVersion']}&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+    async with client.watch(f"{MAPS}?watch=1&{more}") as stream:
+        assert await stream.take(1) == [("ADDED", "b")]
+
+
+@pytest.mark.parametrize(
+    ("query", "streamed", "again"),
+    [
+        pytest.param("resourceVersion=99999999", False, 1, id="not older than"),
+        pytest.param("resourceVersion=99999999&resourceVersionMatch=Exact", False, None, id="exact"),
+        pytest.param("resourceVersion=99999999&limit=1", False, None, id="a page"),
+        pytest.param(
+            "watch=1&resourceVersion=99999999&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=1",
+            True,
+            1,
+            id="watch with initial events",
+        ),
+    ],
+)
+async def test_a_resource_version_of_the_future(client: Client, query: str, streamed: bool, again: int | None) -> None:
+    answer = await client("GET", f"{MAPS}?{query}")
+    status = answer.json()["object"] if streamed else answer.json()
+    assert answer.status == (200 if streamed else 504)
+    assert (status["code"], status["reason"]) == (504, "Timeout")
+    assert status["message"].startswith("Timeout: Too large resource version: 99999999, current: ")
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    assert status["details"]["causes"] == [cause]
+    assert status["details"].get("retryAfterSeconds") == again
+    assert answer.headers.get("retry-after") == (str(again) if again and not streamed else None)
