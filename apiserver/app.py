@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import logging
 import socket
-import ssl
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
@@ -170,12 +169,10 @@ class Server:
 
     async def _serve(self, stop: asyncio.Event) -> None:
         flags = self.flags
+        authorities = [path for path in (flags.client_ca_file, flags.requestheader_client_ca_file) if path]
         context = tls.server_context(
-            flags.tls_cert_file, flags.tls_private_key_file, flags.client_ca_file or None, answers_expired=True
+            flags.tls_cert_file, flags.tls_private_key_file, authorities, answers_unverified=True
         )
-        if flags.requestheader_client_ca_file:
-            context.load_verify_locations(flags.requestheader_client_ca_file)
-            context.verify_mode = ssl.CERT_OPTIONAL
         stopping = tasks.spawn("stopping", self._tell_stopping(stop))
         try:
             await serving.serve(

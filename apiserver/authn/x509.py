@@ -46,7 +46,7 @@ class ClientCertificates:
         certificate, times = _load(der)
         authorities = [ca for ca in (self._client_ca, self._proxy_ca) if ca]
         if certificate is None or not times[0] <= self._now() < times[1]:
-            log.info("Unable to authenticate the request: x509: certificate has expired or is not yet valid")
+            log.info("Unable to authenticate the request: x509: certificate is not verified, or out of its time")
             return True
         if len(authorities) > 1 and not all(_issued_by(der, certificate, ca) for ca in authorities):
             log.info("Unable to authenticate the request: x509: certificate signed by unknown authority")

@@ -5,35 +5,42 @@ from __future__ import annotations
 import ssl
 import tempfile
 import time
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path as File
-from typing import Any
 
-from pocketkube.base import certificates
+from pocketkube.base import certificates, unverified
 
 Path = str | PathLike[str]
 
-UNUSABLE = b""  # in place of a client certificate whose authority is out of its time
+UNUSABLE = b""  # in place of a client certificate that nobody vouches for, or nobody any more
 _NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for
 
 
-def server_context(
-    cert: Path, key: Path, client_ca: Path | None = None, *, answers_expired: bool = False
-) -> ssl.SSLContext:
-    """For a listener. With `client_ca` a client may show a certificate; one that it did not sign ends the handshake.
+class ServerContext(ssl.SSLContext):
+    lets_through = False  # also certificates that are not verified
 
-    With `answers_expired` one that is out of its time does not, so that the client can be told in words: who reads
-    the certificate must look at its times."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+def server_context(
+    cert: Path, key: Path, client_ca: Path | Sequence[Path] | None = None, *, answers_unverified: bool = False
+) -> ServerContext:
+    """For a listener. With `client_ca`, one file or several, a client may show a certificate; one that none of them
+    signed ends the handshake.
+
+    With `answers_unverified` it does not, so that the client can be told in words, and neither does one that is out of
+    its time: who reads the certificate, by `peer_certificate`, must look at its times."""
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(cert, key)
     context.set_alpn_protocols(["http/1.1"])
     context.num_tickets = 0  # clients of an API keep connections; a ticket each handshake costs more than it saves
-    if client_ca is not None:
-        context.load_verify_locations(client_ca)
+    for authority in [client_ca] if isinstance(client_ca, str | PathLike) else client_ca or ():
+        context.load_verify_locations(authority)
         context.verify_mode = ssl.CERT_OPTIONAL
-    if answers_expired:
+    if answers_unverified:
         context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+        if context.verify_mode == ssl.CERT_OPTIONAL:
+            context.lets_through = unverified.let_through(context)
     return context
 
 
@@ -55,12 +62,14 @@ class PeerCertificate(bytes):
 
 
 def peer_certificate(connection: ssl.SSLObject) -> bytes | None:
-    """The client's certificate, DER: verified but for its own times. UNUSABLE where those above it have expired."""
+    """The client's certificate, DER: verified but for its own times. UNUSABLE where it is not, or those above it have expired."""
     found = connection.getpeercert(binary_form=True)
     if not found:
         return None
-    inner: Any = getattr(connection, "_sslobj", None)  # the chain has no public name before Python 3.13
-    above = inner.get_verified_chain()[1:] if hasattr(inner, "get_verified_chain") else ()
+    chain = unverified.chain_of(connection)
+    if not chain and getattr(connection.context, "lets_through", False):
+        return UNUSABLE
+    above = (chain or ())[1:]
     now = time.time()
     for authority in above:
         info = authority.get_info()
