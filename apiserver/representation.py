@@ -59,6 +59,29 @@ def parse_accept(accept: bytes) -> Form:
     raise errors.NotAcceptable(f"only the following media types are accepted: {_ACCEPTED}")
 
 
+_PLAINLY = (b"", b"application/json", b"*/*")
+_PRODUCED = (b"application/json", b"application/yaml")
+_NONE_OF = b", ".join(_PRODUCED).decode()
+
+
+def check_accept(request: Request) -> None:
+    """Raises NotAcceptable before anything is done for a client that could not read the answer."""
+    accept = request.header(b"accept")
+    if accept in _PLAINLY:
+        return
+    if not _routed(accept):
+        why = f"406: Not Acceptable\n\nAvailable representations: {_NONE_OF}"
+        raise errors.unrouted(errors.NotAcceptable(why))
+    parse_accept(accept)
+
+
+@remembered(256)
+def _routed(accept: bytes) -> bool:
+    """Whether upstream's router has a route for it: it compares whole names, and knows one wildcard."""
+    names = [clause.partition(b";")[0].strip() for clause in accept.split(b",")]
+    return any(name in _PRODUCED or name == b"*/*" for name in names)
+
+
 def _clause(text: str) -> tuple[str, dict[str, str]]:
     media, *parameters = (part.strip() for part in text.split(";"))
     return media.lower(), dict(p.split("=", 1) for p in parameters if "=" in p)

@@ -30,11 +30,12 @@ from apiserver.handlers import (
 )
 from apiserver.interfaces import NoSuchPath, RequestInfo
 from apiserver.registry.resource import Resource
-from apiserver.representation import YAML_LATER, as_yaml
+from apiserver.representation import YAML_LATER, as_yaml, check_accept
 from apiserver.request import Request, Response
 from pocketkube.api.meta import errors
 from pocketkube.api.meta.field import quoted
 
+_OWN_FORMS = frozenset(("proxy", "log", "exec", "attach", "portforward"))  # what they answer is no object
 _NOT_NAMES = frozenset((".", ".."))  # in a path they would mean something else
 
 VERBS: Mapping[str, Handler] = {
@@ -120,6 +121,8 @@ async def dispatch(api: Api, request: Request) -> Response | None:
         raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
     if info.name in _NOT_NAMES or "%" in info.name:
         raise _bad_name(info.name)
+    if info.subresource not in _OWN_FORMS:
+        check_accept(request)
     response = await handler(api, request, resource)
     return response if response is None or response.content_type is not YAML_LATER else await as_yaml(response)
 

@@ -15,7 +15,7 @@ from apiserver.api import Api
 from apiserver.interfaces import NoSuchPath
 from apiserver.registry.registry import Registry
 from apiserver.registry.resource import Resource
-from apiserver.representation import respond
+from apiserver.representation import check_accept, respond
 from apiserver.request import Request, Response
 from pocketkube.api.kinds.kind import Kind, Subresource
 from pocketkube.api.meta import errors, versions
@@ -223,6 +223,7 @@ def _all_at_once(api: Api, request: Request, version: str, *, core: bool) -> Res
 
 
 def _legacy(request: Request, value: Obj) -> Response:
+    check_accept(request)
     return respond(request, value)
 
 

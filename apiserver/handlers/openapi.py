@@ -24,7 +24,12 @@ _merged: dict[tuple[int, bool], tuple[tuple[int, int], Document]] = {}
 
 
 async def v2(api: Api, request: Request) -> Response:
-    protobuf = request.header(b"accept").startswith((_PROTOBUF, _SERVED))
+    accept = request.header(b"accept")
+    if accept and not any(
+        name in accept for name in (b"*/*", b"application/*", b"application/json", _PROTOBUF, _SERVED)
+    ):
+        return Response(b"", status=406, headers=[(b"vary", b"Accept")])
+    protobuf = accept.startswith((_PROTOBUF, _SERVED))
     data, etag = await asyncio.to_thread(_v2, api, protobuf)
     return _document(request, data, etag, _SERVED if protobuf else b"application/json")
 

@@ -21,6 +21,7 @@ from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors, field, times
 from pocketkube.api.meta.apply import server_side_apply
 from pocketkube.api.meta.patches import json_patch, merge_patch, strategic_merge
+from pocketkube.api.schema import readers
 
 Obj = dict[str, Any]
 Patch = Callable[[Obj], Obj]
@@ -46,9 +47,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
         change = applied.change
         missing = applied.create if not info.subresource else None
     else:
-        if "force" in request.query:
-            fault = field.forbidden("force", "may not be specified for non-apply patch")
-            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [fault])
+        refuse_force(request)
         change = _changing(resource, patch_of(resource.kind, media, body, writer), writer)
     written = await replacement.replace(
         api.registry,
@@ -67,11 +66,8 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
 def patch_of(kind: Kind, media: str, body: bytes, writer: Writer) -> Patch:
     """What a patch does to an object of `kind`. Raises UnsupportedMediaType, BadRequest."""
     if media not in (_JSON, _MERGE, _STRATEGIC) or (media == _STRATEGIC and kind.custom):
-        accepted = _ACCEPTED if kind.custom else (_JSON, _MERGE, _STRATEGIC, APPLY)
-        raise errors.UnsupportedMediaType(
-            f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
-        )
-    patch, duplicates = parse(body, "", mode=writer.validation)
+        raise _unknown_form(kind)
+    patch, duplicates = _read(media, body, writer)
     if duplicates:
         if writer.validation == "Strict":
             raise errors.BadRequest("strict decoding error: " + ", ".join(duplicates))
@@ -84,6 +80,58 @@ def patch_of(kind: Kind, media: str, body: bytes, writer: Writer) -> Patch:
     return lambda obj: strategic_merge(obj, patch, schema)
 
 
+def _unknown_form(kind: Kind) -> errors.UnsupportedMediaType:
+    if not kind.custom:
+        return errors.unrouted(errors.UnsupportedMediaType("415: Unsupported Media Type"))
+    return errors.UnsupportedMediaType(
+        f"the body of the request was in an unknown format - accepted media types include: {', '.join(_ACCEPTED)}"
+    )
+
+
+def _read(media: str, body: bytes, writer: Writer) -> tuple[Any, list[str]]:
+    """The patch, and messages about fields that it has twice. Raises BadRequest as the decoders of upstream do."""
+    try:
+        patch, duplicates = parse(body, "", mode=writer.validation)
+    except errors.BadRequest as wrong:
+        raise _undecodable(media, wrong.message.partition("json parse error: ")[2] or wrong.message) from None
+    if media != _JSON:
+        if patch is None and media == _MERGE:
+            raise errors.BadRequest("Invalid JSON Patch")
+        _expect(media, {} if patch is None else patch, dict, "map[string]interface {}")
+        return patch or {}, duplicates
+    _expect(media, [] if patch is None else patch, list, "[]handlers.jsonPatchOp")
+    for operation in patch or ():
+        _expect(media, operation, dict, "handlers.jsonPatchOp")
+    return patch or [], duplicates
+
+
+def _expect(media: str, value: Any, wanted: type, name: str) -> None:
+    if not isinstance(value, wanted):
+        raise _undecodable(media, f"json: cannot unmarshal {readers.json_name(value, '')} into Go value of type {name}")
+
+
+def _undecodable(media: str, why: str) -> errors.BadRequest:
+    return errors.BadRequest(why if media == _STRATEGIC else f"error decoding patch: {why}")
+
+
+def refuse_force(request: Request) -> None:
+    """Raises Invalid: nothing is forced but server-side apply."""
+    if "force" in request.query:
+        fault = field.forbidden("force", "may not be specified for non-apply patch")
+        raise errors.invalid("meta.k8s.io", "PatchOptions", "", [fault])
+
+
+def checked(new: Any, read: Callable[[Obj], Obj]) -> Obj:
+    """What a patch has made, read as an object of its kind. Raises Invalid where it is none."""
+    if not isinstance(new, dict):
+        raise errors.BadRequest("the patch leaves no object")
+    try:
+        return read(new)
+    except errors.BadRequest as wrong:
+        shown = orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
+        raise errors.invalid("", "", "", [field.invalid("patch", shown, _why(wrong.message))]) from None
+
+
 def _changing(resource: Resource, patch: Patch, writer: Writer) -> Callable[[Entry], Obj]:
     warned = len(writer.warnings)
 
@@ -91,19 +139,14 @@ def _changing(resource: Resource, patch: Patch, writer: Writer) -> Callable[[Ent
         del writer.warnings[warned:]  # of a try before this one
         old = resource.copy(entry)
         uid = old["metadata"]["uid"]
-        new = patch(old)
-        if not isinstance(new, dict):
-            raise errors.BadRequest("the patch leaves no object")
-        try:
-            new = (
-                decode_object(resource.kind, new, [], writer)
-                if resource.converts
-                else decode_changed(resource.kind, new, old, writer)
-            )
-        except errors.BadRequest as wrong:  # what the patch makes is no object of this kind
-            shown = orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
-            raise errors.invalid("", "", "", [field.invalid("patch", shown, _why(wrong.message))]) from None
-        _check_identity(new, entry)
+
+        def read(new: Obj) -> Obj:
+            if resource.converts:
+                return decode_object(resource.kind, new, [], writer)
+            return decode_changed(resource.kind, new, old, writer)
+
+        new = checked(patch(old), read)
+        check_identity(new, entry)
         if new["metadata"].get("uid", uid) != uid:
             kind, fault = resource.kind, field.invalid("metadata.uid", new["metadata"]["uid"], "field is immutable")
             raise errors.invalid(kind.group, kind.kind, entry.name, [fault])
@@ -117,7 +160,8 @@ def _why(message: str) -> str:
     return message.partition(" cannot be handled as a ")[2].partition(": ")[2] or message
 
 
-def _check_identity(new: Obj, entry: Entry) -> None:
+def check_identity(new: Obj, entry: Entry) -> None:
+    """Raises BadRequest where a written object is not the one that the URL names."""
     metadata = new["metadata"]
     if not metadata.get("name"):
         raise errors.BadRequest(

@@ -9,7 +9,7 @@ from typing import Any
 from apiserver.api import Api
 from apiserver.decoding import decode_object, media_type, parse, writer_of
 from apiserver.freshness import wait_for
-from apiserver.handlers.patch import APPLY, patch_of
+from apiserver.handlers.patch import APPLY, check_identity, checked, patch_of, refuse_force
 from apiserver.registry import replacement
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import Writer
@@ -51,11 +51,6 @@ async def update(api: Api, request: Request, resource: Resource) -> Response:
         await request.body(), media_type(request), mode=writer.validation, definition=SCALE.schema.name
     )
     scale = decode_object(SCALE, value, messages, writer)
-    given = scale["metadata"].get("name")
-    if given and given != request.info.name:
-        raise errors.BadRequest(
-            f"the name of the object ({given}) does not match the name on the URL ({request.info.name})"
-        )
     return await _write(api, request, resource, writer, lambda _: scale)
 
 
@@ -64,9 +59,16 @@ async def patch(api: Api, request: Request, resource: Resource) -> Response:
     media, body = media_type(request), await request.body()
     if media == APPLY:
         config, _ = parse(body, "application/yaml")
-        return await _write(api, request, resource, writer, lambda _: decode_object(SCALE, config, [], writer))
+        scale = decode_object(SCALE, config, [], writer)
+        scale["metadata"].setdefault("name", request.info.name)
+        return await _write(api, request, resource, writer, lambda _: scale)
+    refuse_force(request)
     change = patch_of(_CUSTOM if resource.kind.custom else SCALE, media, body, writer)
-    return await _write(api, request, resource, writer, lambda old: decode_object(SCALE, change(old), [], writer))
+
+    def changed(old: Obj) -> Obj:
+        return checked(change(old), lambda new: decode_object(SCALE, new, [], writer))
+
+    return await _write(api, request, resource, writer, changed)
 
 
 def scale_of(obj: Obj, at: ScalePaths) -> Obj:
@@ -107,6 +109,7 @@ async def _write(
     def change(entry: Entry) -> Obj:
         obj = resource.copy(entry)
         scale = make(scale_of(obj, at))
+        _check_identity(resource, scale, entry, obj["metadata"]["uid"])
         wanted = (scale.get("spec") or {}).get("replicas", 0)
         if wanted < 0:
             fault = field.invalid("spec.replicas", wanted, "must be greater than or equal to 0")
@@ -121,6 +124,17 @@ async def _write(
         api.registry, resource, writer, change, namespace=info.namespace, name=info.name, subresource="scale"
     )
     return respond(request, scale_of(written.obj, at))
+
+
+def _check_identity(resource: Resource, scale: Obj, entry: Entry, uid: str) -> None:
+    """Raises BadRequest, Conflict."""
+    metadata = scale["metadata"]
+    metadata.setdefault("namespace", entry.namespace)
+    check_identity(scale, entry)
+    given = metadata.get("uid") or uid
+    if given != uid:
+        why = f"Precondition failed: UID in precondition: {given}, UID in object meta: {uid}"
+        raise errors.conflict(resource.group, f"{resource.plural}/scale", entry.name, why)
 
 
 def _steps(path: str) -> list[str]:

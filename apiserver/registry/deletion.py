@@ -87,13 +87,21 @@ class _Deletion:
     async def _remove(self, entry: Entry) -> Deleted:
         resource = self._resource
         await resource.load([entry])
+        obj, data = resource.obj(entry), self._last_words(resource.data(entry))
         if self._writer.dry_run:
-            return resource.obj(entry), resource.data(entry), True
+            return obj, data, True
         key = resource.key(entry.namespace, entry.name)
         revision = await self._registry.store.delete(key, revision=entry.revision)
         await resource.strategy.deleted(entry.obj)
-        await resource.load([entry])
-        return resource.obj(entry), encoding.replace_revision(resource.data(entry), revision), True
+        return obj, encoding.replace_revision(data, revision), True
+
+    def _last_words(self, data: bytes) -> bytes:
+        """An object that could have had a period of grace says that it had none."""
+        if self._resource.kind.graceful is None:
+            return data
+        obj: Obj = orjson.loads(data)
+        _set_deletion(self._registry, obj["metadata"], 0, self._resource)
+        return orjson.dumps(obj)
 
 
 def _removable(resource: Resource, obj: Obj, options: Obj) -> bool:
@@ -148,13 +156,16 @@ def _set_deletion(registry: Registry, meta: Obj, grace: int, resource: Resource)
         meta["deletionGracePeriodSeconds"] = grace
         return
     meta["deletionTimestamp"] = times.rfc3339(now + timedelta(seconds=grace))
-    meta["deletionGracePeriodSeconds"] = grace
+    if resource.strategy.marks_grace:
+        meta["deletionGracePeriodSeconds"] = grace
     if meta.get("generation"):
         meta["generation"] += 1
 
 
 def _policy(resource: Resource, meta: Obj, options: Obj) -> str | None:
     """What shall become of the dependents: as asked, or as the kind does by default, or None."""
+    if not resource.kind.has_dependents:
+        return "Background"
     policy: str | None = options.get("propagationPolicy")
     if policy is None and options.get("orphanDependents") is not None:
         return "Orphan" if options["orphanDependents"] else "Background"

@@ -27,6 +27,7 @@ class Strategy:
     group = ""
     plural = ""
     returns_deleted = False
+    marks_grace = True  # what is being deleted says how many seconds it has
     keeps_status = False  # set where the resource has a status subresource
     resets: Mapping[str, tuple[str, ...]] = {}  # as the kind has it
 

@@ -185,3 +185,37 @@ async def test_namespace_waits_for_its_finalizer(client: Client) -> None:
     ending["spec"]["finalizers"] = []
     await client.ok("PUT", "/api/v1/namespaces/n/finalize", ending)
     assert (await client("GET", "/api/v1/namespaces/n")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "dry"),
+    [
+        pytest.param("", False, id="no node"),
+        pytest.param("?gracePeriodSeconds=7", False, id="a period is of no use"),
+        pytest.param("?gracePeriodSeconds=0", False, id="at once"),
+        pytest.param("?dryRun=All", True, id="dry run"),
+    ],
+)
+async def test_a_pod_that_is_gone_says_since_when(client: Client, query: str, dry: bool) -> None:
+    path = "/api/v1/namespaces/default/pods"
+    made = await client.ok("POST", path, pod("p"))
+    gone = (await client.ok("DELETE", f"{path}/p{query}"))["metadata"]
+    assert (gone["deletionGracePeriodSeconds"], gone["generation"]) == (0, made["metadata"]["generation"] + 1)
+    assert gone["deletionTimestamp"] >= gone["creationTimestamp"]
+    assert (gone["resourceVersion"] == made["metadata"]["resourceVersion"]) is dry
+    assert (await client("GET", f"{path}/p")).status == (200 if dry else 404)
+
+
+async def test_a_namespace_has_no_period_of_grace(client: Client) -> None:
+    await client.ok("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    going = await client.ok("DELETE", "/api/v1/namespaces/n")
+    assert "deletionTimestamp" in going["metadata"]
+    assert "deletionGracePeriodSeconds" not in going["metadata"]
+
+
+@pytest.mark.parametrize("policy", ["Orphan", "Foreground", "Background"])
+async def test_nothing_depends_on_an_event(client: Client, policy: str) -> None:
+    event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "involvedObject": {"namespace": "default"}}
+    await client.ok("POST", "/api/v1/namespaces/default/events", event)
+    gone = await client.ok("DELETE", f"/api/v1/namespaces/default/events/e?propagationPolicy={policy}")
+    assert gone["status"] == "Success"

@@ -66,8 +66,8 @@ async def test_stale_version_in_a_patch_conflicts(client: Client) -> None:
 @pytest.mark.parametrize(
     ("media", "patch", "code", "words"),
     [
-        pytest.param("text/plain", {}, 415, "unknown format", id="media type"),
-        pytest.param("application/json", {}, 415, "unknown format", id="json is no patch"),
+        pytest.param("text/plain", {}, 415, "415: Unsupported Media Type", id="media type"),
+        pytest.param("application/json", {}, 415, "415: Unsupported Media Type", id="json is no patch"),
         pytest.param(MERGE, {"metadata": {"name": "x"}}, 400, "does not match the name on the URL", id="rename"),
         pytest.param(MERGE, {"kind": "Secret"}, 422, "unknown conversion", id="kind"),
         pytest.param(MERGE, {"data": {"a": 1}}, 422, "cannot unmarshal number", id="type"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
-from tests.apiserver.server import Client, config_map
+from pocketkube.api.meta import field
+from tests.apiserver.server import Client, config_map, deployment
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PAGE = "404 page not found\n"
@@ -216,3 +218,115 @@ async def test_a_resource_version_of_the_future(client: Client, query: str, stre
     assert status["details"]["causes"] == [cause]
     assert status["details"].get("retryAfterSeconds") == again
     assert answer.headers.get("retry-after") == (str(again) if again and not streamed else None)
+
+
+YAML = "application/yaml"
+NOT_ACCEPTABLE = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml"
+
+
+@pytest.mark.parametrize(
+    ("accept", "code", "media"),
+    [
+        pytest.param("", 200, "application/json", id="none"),
+        pytest.param("*/*", 200, "application/json", id="any"),
+        pytest.param("application/json; charset=utf-8", 200, "application/json", id="parameter"),
+        pytest.param("application/json;q=0.1, application/yaml", 200, YAML, id="rather YAML"),
+        pytest.param("application/yaml;q=0.1, application/json;q=0.9", 200, "application/json", id="rather JSON"),
+        pytest.param("application/vnd.kubernetes.protobuf, application/json", 200, "application/json", id="falls back"),
+        pytest.param("application/cbor, application/json", 200, "application/json", id="CBOR falls back"),
+        pytest.param("application/cbor", 406, "application/json", id="CBOR"),
+        pytest.param("application/vnd.kubernetes.protobuf", 406, "application/json", id="protobuf"),
+        pytest.param("application/*", 406, "application/json", id="half a wildcard"),
+        pytest.param("text/html", 406, "application/json", id="HTML"),
+        pytest.param("nonsense", 406, "application/json", id="nonsense"),
+    ],
+)
+async def test_what_is_accepted(client: Client, accept: str, code: int, media: str) -> None:
+    """It is looked at before anything is done, and before anything is looked for."""
+    refused = code == 406
+    for method, path, body, expected in (
+        ("GET", f"{MAPS}/none", None, 404),
+        ("POST", MAPS, config_map("a"), 201),
+        ("GET", f"{MAPS}/a", None, 200),
+        ("GET", MAPS, None, 200),
+        ("GET", "/api/v1", None, 200),
+        ("GET", "/apis", None, 200),
+    ):
+        answer = await client(method, path, body, accept=accept)
+        assert answer.status == (406 if refused else expected)
+        assert answer.headers["content-type"] == media
+        if refused:
+            assert (answer.message, answer.json()["details"]) == (NOT_ACCEPTABLE, {})
+    assert (await client("GET", f"{MAPS}/a")).status == (404 if refused else 200)
+
+
+async def test_errors_for_people_are_indented(client: Client) -> None:
+    answer = await client("GET", f"{MAPS}/none", user_agent="curl/8.0")
+    assert answer.body.startswith(b'{\n  "kind": "Status",\n')
+
+
+@pytest.mark.parametrize(
+    ("accept", "code"),
+    [("application/json", 200), ("*/*", 200), ("", 200), ("text/html", 406), ("application/cbor", 406)],
+)
+async def test_documents_are_json_or_protobuf(client: Client, accept: str, code: int) -> None:
+    answer = await client("GET", "/openapi/v2", accept=accept)
+    assert (answer.status, answer.headers["vary"]) == (code, "Accept")
+
+
+SCALE = "/apis/apps/v1/namespaces/default/deployments/web/scale"
+MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
+SCALES = [
+    pytest.param("PATCH", MERGE, {"spec": {"replicas": "x"}}, 422, "patch: Invalid value: ", id="merge, type"),
+    pytest.param("PATCH", STRATEGIC, {"spec": {"replicas": "x"}}, 422, "patch: Invalid value: ", id="strategic, type"),
+    pytest.param("PATCH", MERGE, {"spec": []}, 422, "patch: Invalid value: ", id="a list"),
+    pytest.param("PATCH", MERGE, {"kind": "Foo"}, 422, 'no kind "Foo" is registered for version "autoscaling/v1"', id="kind"),
+    pytest.param("PATCH", MERGE, {"metadata": {"name": "y"}}, 400, "the name of the object (y) does not match", id="name"),
+    pytest.param("PATCH", MERGE, {"metadata": {"uid": "x"}}, 409, 'on deployments/scale.apps "web": Precondition failed', id="uid"),
+    pytest.param("PATCH", MERGE, {"spec": {"replicas": -1}}, 422, "must be greater than or equal to 0", id="negative"),
+    pytest.param("PATCH", MERGE, None, 400, "error decoding patch: unexpected end of JSON input", id="merge, empty"),
+    pytest.param("PATCH", MERGE, b"null", 400, "Invalid JSON Patch", id="merge, null"),
+    pytest.param("PATCH", MERGE, b"[]", 400, "error decoding patch: json: cannot unmarshal array into Go value", id="merge, list"),
+    pytest.param("PATCH", STRATEGIC, b"[]", 400, "json: cannot unmarshal array into Go value", id="strategic, list"),
+    pytest.param("PATCH", STRATEGIC, b"null", 200, "", id="strategic, null"),
+    pytest.param("PUT", "application/json", {}, 400, "(web based on URL) was undeterminable", id="no name"),
+    pytest.param("PUT", "application/json", {"metadata": {"name": "web", "namespace": "x"}}, 400, "does not match", id="namespace"),
+    pytest.param("PUT", "application/json", {"metadata": {"name": "web"}, "spec": {"replicas": 3}}, 200, "", id="put"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "media", "body", "code", "words"), SCALES)
+async def test_scales(client: Client, method: str, media: str, body: Any, code: int, words: str) -> None:
+    await client.ok("POST", "/apis/apps/v1/namespaces/default/deployments", deployment("web"))
+    answer = await client(method, SCALE, b"" if body is None else body, media=media)
+    assert (answer.status, words in answer.message) == (code, True)
+
+
+async def test_a_scale_is_not_forced(client: Client) -> None:
+    await client.ok("POST", "/apis/apps/v1/namespaces/default/deployments", deployment("web"))
+    answer = await client("PATCH", f"{SCALE}?force=true", {"spec": {"replicas": 2}}, media=MERGE)
+    assert (answer.status, "force: Forbidden: may not be specified for non-apply patch" in answer.message) == (
+        422,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param("a", '"a"', id="text"),
+        pytest.param('a"\\\n\x00\u200b', r'"a\"\\\n\x00\u200b"', id="escapes"),
+        pytest.param("ü", '"ü"', id="letters"),
+        pytest.param(None, '"null"', id="nothing"),
+        pytest.param(True, "true", id="boolean"),
+        pytest.param(10**12, "1000000000000", id="integer"),
+        pytest.param(1.5, "1.5", id="float"),
+        pytest.param(1e6, "1e+06", id="a large float"),
+        pytest.param(0.00001, "1e-05", id="a small float"),
+        pytest.param(-2.0, "-2", id="a whole float"),
+        pytest.param(["a", 1], '["a",1]', id="list"),
+        pytest.param({"a": {"b": "<c>"}}, r'{"a":{"b":"\u003cc\u003e"}}', id="object"),
+    ],
+)
+def test_values_in_field_errors(value: Any, shown: str) -> None:
+    assert field.invalid("spec.x", value, "why").body == f"Invalid value: {shown}: why"

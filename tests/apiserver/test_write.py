@@ -70,7 +70,6 @@ REFUSED = [
     pytest.param("GET", f"{CONFIG_MAPS}/none", None, 404, "NotFound", 'configmaps "none" not found', id="get of nothing"),
     pytest.param("GET", f"{DEPLOYMENTS}/none", None, 404, "NotFound", 'deployments.apps "none" not found', id="group in words"),
     pytest.param("GET", "/api/v1/gadgets", None, 404, "NotFound", "the server could not find the requested resource", id="no kind"),
-    pytest.param("GET", "/apis/x.io/v1/gadgets", None, 404, "NotFound", "could not find", id="no group"),
     pytest.param("PUT", CONFIG_MAPS, config_map(), 405, "MethodNotAllowed", "does not allow this method", id="put of all"),
     pytest.param("POST", "/api/v1/pods", pod(), 405, "MethodNotAllowed", "does not allow this method", id="no namespace"),
     pytest.param("PUT", "/api/v1/pods/p", pod(), 404, "NotFound", "could not find the requested resource", id="one of no namespace"),

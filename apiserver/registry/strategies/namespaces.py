@@ -13,6 +13,7 @@ Obj = dict[str, Any]
 
 class Namespaces(Strategy):
     group, plural = "", "namespaces"
+    marks_grace = False
 
     def narrow(self, subresource: str, new: Obj, old: Obj) -> None:
         if subresource == "finalize":

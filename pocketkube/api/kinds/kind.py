@@ -111,6 +111,7 @@ class Kind:
     default_grace_seconds: int | None = None  # graceful deletion; a Pod's own spec decides, others have none
     graceful: Callable[[Obj, Obj], int] | None = None  # (object, DeleteOptions) -> grace seconds; 0 deletes at once
     orphans: bool = False  # deleted without a word on its dependents it leaves them, as in the API's first versions
+    has_dependents: bool = True  # False: nothing is owned by it, whatever a deletion says of dependents
     delete_warnings: Callable[[Obj], list[str]] | None = None  # DeleteOptions -> what a client should know
     create_on_update: bool = False  # PUT of a missing object creates it
     deprecation: str = ""  # what a client of a deprecated version is warned of

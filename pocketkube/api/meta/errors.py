@@ -17,11 +17,12 @@ Reasons and codes are those of upstream's metav1.StatusReason.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketkube.api.meta.field import FieldError, quoted
 
 Obj = dict[str, Any]
+E = TypeVar("E", bound="StatusError")
 
 
 class StatusError(Exception):
@@ -136,6 +137,12 @@ class ServiceUnavailable(StatusError):
 
 class Timeout(StatusError):
     code, reason = 504, "Timeout"
+
+
+def unrouted(error: E) -> E:
+    """Of what no route takes: a Status whose details say nothing."""
+    error.detailed = True
+    return error
 
 
 def qualified(group: str, resource: str) -> str:

@@ -167,4 +167,5 @@ KIND = Kind(
     validate=validate,
     validate_update=_validate_update,
     convert=_convert,
+    has_dependents=False,
 )

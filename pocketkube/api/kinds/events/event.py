@@ -99,4 +99,5 @@ KIND = Kind(
     validate=_validate,
     validate_update=_validate_update,
     convert=_convert,
+    has_dependents=False,
 )

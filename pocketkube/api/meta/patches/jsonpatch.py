@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from pocketkube.api.meta.errors import BadRequest, Invalid, RequestEntityTooLarge
+from pocketkube.api.meta.errors import BadRequest, Invalid, RequestEntityTooLarge, unrouted
 from pocketkube.api.meta.limits import MAX_COPIED, MAX_DEPTH
 
 Obj = dict[str, Any]
@@ -38,7 +38,7 @@ def json_patch(obj: Obj, ops: Any) -> Obj:
         try:
             patching.apply(op)
         except _Wrong as wrong:
-            raise _refused(str(wrong)) from None
+            raise _refused(str(wrong)) from wrong
     if not isinstance(patching.document, dict):
         raise _refused("the result is not an object")
     if patching.moved and _depth(patching.document, MAX_DEPTH) > MAX_DEPTH:
@@ -47,10 +47,10 @@ def json_patch(obj: Obj, ops: Any) -> Obj:
 
 
 def _refused(why: str) -> Invalid:
-    return Invalid(
-        "the server rejected our request due to an error in our request",
-        details={"causes": [{"reason": "UnexpectedServerResponse", "message": why}]},
-    )
+    """Clients are told no more than this, as by upstream; `why` is the error's cause."""
+    refused = unrouted(Invalid("the server rejected our request due to an error in our request"))
+    refused.__cause__ = _Wrong(why)
+    return refused
 
 
 class Patching:
