@@ -178,7 +178,7 @@ def test_operations_together_do_what_they_do_one_by_one(obj: Obj, ops: list[Obj]
         try:
             alone = json_patch(alone, [copy.deepcopy(op)])
         except StatusError as failure:
-            refused = str(failure.details)
+            refused = str(failure.__cause__ or failure)
             break
     if refused is None:
         assert json_patch(obj, ops) == alone
@@ -225,7 +225,7 @@ def test_moves_that_nest_too_deep() -> None:
     ops = [{"op": "move", "from": f"/k{n}", "path": "/a" + "/x" * (n + 1)} for n in range(250)]
     with pytest.raises(Invalid) as caught:
         json_patch(obj, ops)
-    assert caught.value.details["causes"][0]["message"] == "the result is nested deeper than 200"
+    assert str(caught.value.__cause__) == "the result is nested deeper than 200"
 
 
 def test_an_index_of_many_digits() -> None:
