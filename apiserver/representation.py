@@ -131,7 +131,7 @@ def respond_status(request: Request, status: Obj, *, code: int = 200) -> Respons
     """A Status as JSON or YAML; as JSON to a client that accepts neither, since what it tells of has happened."""
     if wants_yaml(request):
         return Response(_to_yaml(orjson.dumps(status)), status=code, content_type=YAML)
-    return Response(orjson.dumps(status), status=code)
+    return Response(orjson.dumps(status, option=orjson.OPT_INDENT_2 if wants_pretty(request) else None), status=code)
 
 
 def failed(request: Request, error: errors.StatusError) -> Response:
