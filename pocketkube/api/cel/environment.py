@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from pocketkube.api.cel import literals, syntax
+from pocketkube.api.cel import literals, syntax, validators
 from pocketkube.api.cel.library.catalogue import FUNCTIONS
 from pocketkube.api.cel.library.function import OPAQUE, Function, parameters, result
 from pocketkube.api.cel.schematypes import Types
@@ -57,9 +57,12 @@ class Checker:
         """The evaluator's checked expression. Raises CompileError."""
         text = literals.as_maps(source)
         try:
-            return self._env.compile(text)
+            checked = self._env.compile(text)
         except RuntimeError as failure:
             raise CompileError(f"compilation failed: {complaint(str(failure), text)}") from failure
+        if why := "" if text != source else validators.fault(checked.serialize(), source):
+            raise CompileError(f"compilation failed: {why}")
+        return checked
 
 
 @lru_cache(maxsize=1)

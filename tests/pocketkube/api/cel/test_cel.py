@@ -52,7 +52,7 @@ def run(source: str, **variables: Any) -> Any:
         ("['a', 'b', 'a'].lastIndexOf('a')", 2),
         ("sets.contains([1, 2, 3], [1, 2])", True),
         ("[1, 2, 2].distinct()", [1, 2]),
-        ("[['a'], [['b']]].flatten(2)", ["a", "b"]),
+        ("[[['a']], [['b']]].flatten(2)", ["a", "b"]),
         ("[3, 1, 2].sort().reverse().slice(0, 2)", [3, 2]),
         ("lists.range(3)", [0, 1, 2]),
         ("quantity('1000m') == quantity('1')", True),

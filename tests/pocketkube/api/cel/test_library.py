@@ -181,6 +181,14 @@ def test_failures(source: str, words: str) -> None:
         ("[true].sum()", "found no matching overload for 'sum' applied to 'list(bool).()'"),
         ("'a'.charAt('b')", "found no matching overload for 'charAt' applied to 'string.(string)'"),
         ("sets.contains([1], 1)", "found no matching overload for 'sets.contains' applied to '(list(int), int)'"),
+        ("text.matches('[')", "1:14: invalid matches argument\n | text.matches('[')\n | .............^"),
+        ("duration('1 day') > duration('1s')", "1:10: invalid duration argument"),
+        ("timestamp('yesterday')", "invalid timestamp argument"),
+        ("timestamp('2026-13-01T00:00:00Z')", "invalid timestamp argument"),
+        ("[1, 'a']", "1:5: expected type 'int' but found 'string'"),
+        ("true &&\n [['a'], [1]].size() > 0", "<input>:2:10: expected type 'list(string)' but found 'list(int)'"),
+        ("{'a': [1, true]}", "expected type 'int' but found 'bool'"),
+        ("[1, 2].map(x, [x, 'a'])", "expected type 'int' but found 'string'"),
         ("nothing", "undeclared reference to 'nothing' (in container '')"),
         ("text.all(k, v)", "undeclared reference to 'v'"),
         ("'a'.all(x, x == '')", "expression of type 'string' cannot be the range of a comprehension"),
@@ -201,6 +209,10 @@ def test_wrong_types(source: str, words: str) -> None:
     [
         ("text", "dyn"),
         ("1 + 1", "int"),
+        ("[text, 1, 'a']", "list"),
+        ("'%s %d'.format(['a', 1])", "string"),
+        ("[?table.?a, 1]", "list"),
+        ("text.matches('[a-z]+') && duration('1h') > duration('1s')", "bool"),
         ("['a']", "list"),
         ("quantity('1')", "kubernetes.Quantity"),
         ("[1].sum() + [2].min()", "int"),
@@ -210,7 +222,7 @@ def test_wrong_types(source: str, words: str) -> None:
     ],
 )
 def test_types(source: str, expected: str) -> None:
-    assert cel.compile_expression(source, ("text",)).type == expected
+    assert cel.compile_expression(source, ("text", "table")).type == expected
 
 
 @pytest.mark.parametrize(
