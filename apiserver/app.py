@@ -194,6 +194,8 @@ class Server:
         """Leave the other servers that were asked."""
         await self.api.authenticator.close()
         await self.authorizer.close()
+        if isinstance(chain := self.registry.admission, admission.Chain):
+            await chain.close()
         self.backends.close()
 
     async def _tell_stopping(self, stop: asyncio.Event) -> None:

@@ -120,6 +120,7 @@ class AdmissionRequest:
     options: Obj = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    nameless: bool = False  # one of a collection that is deleted: outside nobody is told a name, as upstream
     changed_outside: bool = False  # by a webhook or a policy: the built-in plugins look at it once more
 
 

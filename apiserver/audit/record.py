@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from apiserver.admission.webhooks.review import PATCHES
 from apiserver.audit.policy import LEVELS, Ruling
 from apiserver.interfaces import User
 from apiserver.request import NOBODY, Request, Response
@@ -94,7 +95,7 @@ class Record:
         made["requestReceivedTimestamp"] = _moment(self.received)
         made["stageTimestamp"] = _moment(time.time())
         if self.annotations:
-            made["annotations"] = self.annotations
+            made["annotations"] = self.annotations if level >= REQUEST else _without_patches(self.annotations)
         return made
 
     def _body(self) -> Any:
@@ -166,6 +167,13 @@ def _sources(request: Request) -> list[str]:
     if client:
         found.append(str(client[0]))
     return list(dict.fromkeys(found)) if len(found) > 1 else found
+
+
+def _without_patches(annotations: dict[str, str]) -> dict[str, str]:
+    """They hold what the request says."""
+    if not any(name.startswith(PATCHES) for name in annotations):
+        return annotations
+    return {name: text for name, text in annotations.items() if not name.startswith(PATCHES)}
 
 
 def _reference(request: Request, body: Any) -> Obj:

@@ -28,24 +28,32 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     given = binding["metadata"].get("name")
     if given and given != request.info.name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
-    return await _bind(api, request, resource, writer, binding, request.info.name)
+    name = request.info.name
+    _check(binding, name)
+    await _admit(api, request, resource, writer, binding, name=name)
+    return await _bind(api, request, resource, writer, binding, name)
 
 
 async def handle_collection(api: Api, request: Request, resource: Resource) -> Response:
     writer = writer_of(request, "CreateOptions")
     binding = await read_object(request, resource, writer)
-    pods = api.registry.by_plural("", "pods")
-    return await _bind(api, request, pods, writer, binding, binding["metadata"].get("name", ""))
+    name = binding["metadata"].get("name", "")
+    _check(binding, name)
+    await _admit(api, request, resource, writer, binding, name=name)
+    return await _bind(api, request, api.registry.by_plural("", "pods"), writer, binding, name)
+
+
+async def _admit(api: Api, request: Request, resource: Resource, writer: Writer, binding: Obj, *, name: str) -> None:
+    asked = AdmissionRequest(
+        "CREATE", resource.kind, request.info.namespace, name, request.info.subresource, binding, None, request.user,
+        writer.dry_run, writer.options, writer.warnings, writer.annotations,
+    )  # fmt: skip
+    await api.registry.admission.mutate(asked)
+    await api.registry.admission.validate(asked)
 
 
 async def _bind(api: Api, request: Request, pods: Resource, writer: Writer, binding: Obj, name: str) -> Response:
-    _check(binding, name)
     namespace = request.info.namespace
-    asked = AdmissionRequest(
-        "CREATE", pods.kind, namespace, name, "binding", binding, None, request.user, writer.dry_run
-    )
-    await api.registry.admission.mutate(asked)
-    await api.registry.admission.validate(asked)
     now = times.rfc3339(api.registry.clock.now())
     await replacement.replace(
         api.registry,

@@ -45,7 +45,13 @@ async def _delete_all(
         await asyncio.sleep(0)  # one that needs no store would never wait
         try:
             await deletion.delete(
-                api.registry, resource, writer, dict(options), namespace=entry.namespace, name=entry.name
+                api.registry,
+                resource,
+                writer,
+                dict(options),
+                namespace=entry.namespace,
+                name=entry.name,
+                of_collection=True,
             )
         except errors.NotFound:
             continue  # somebody else was faster

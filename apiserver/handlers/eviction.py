@@ -42,7 +42,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
     pod = await pod_of(api, request, resource)
     asked = AdmissionRequest(
         "CREATE", resource.kind, info.namespace, info.name, "eviction", eviction, None, request.user, writer.dry_run,
-        warnings=writer.warnings,
+        writer.options, writer.warnings, writer.annotations,
     )  # fmt: skip
     await api.registry.admission.mutate(asked)
     await api.registry.admission.validate(asked)

@@ -94,7 +94,10 @@ def _refusal(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Re
 async def _admit(api: Api, request: Request, resource: Resource, rest: str) -> None:
     info = request.info
     options: Obj = {"kind": _KINDS[resource.plural], "apiVersion": "v1", "path": rest}
-    asked = AdmissionRequest("CONNECT", resource.kind, info.namespace, info.name, "proxy", options, None, request.user)
+    asked = AdmissionRequest(
+        "CONNECT", resource.kind, info.namespace, info.name, "proxy", options, None, request.user,
+        warnings=request.warnings, annotations=request.annotations,
+    )  # fmt: skip
     await api.registry.admission.mutate(asked)
     await api.registry.admission.validate(asked)
 

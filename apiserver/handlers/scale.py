@@ -120,8 +120,12 @@ async def _write(
             obj["metadata"]["resourceVersion"] = version
         return obj
 
+    view = replacement.View(
+        lambda obj: scale_of(obj, at),
+        lambda obj, scale: _set(obj, at.spec_replicas, (scale.get("spec") or {}).get("replicas", 0)),
+    )
     written = await replacement.replace(
-        api.registry, resource, writer, change, namespace=info.namespace, name=info.name, subresource="scale"
+        api.registry, resource, writer, change, namespace=info.namespace, name=info.name, subresource="scale", view=view
     )
     return respond(request, scale_of(written.obj, at))
 

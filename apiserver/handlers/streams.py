@@ -24,10 +24,10 @@ _KINDS = {"exec": "PodExecOptions", "attach": "PodAttachOptions", "portforward":
 
 
 async def handle(api: Api, request: Request, resource: Resource) -> Response | None:
+    await _admit(api, request, resource)
     pod = await pod_of(api, request, resource)
     info = request.info
     path = _path(request, pod)
-    await _admit(api, request, resource)
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         phase = pod["status"]["phase"]
         raise errors.BadRequest(
@@ -78,8 +78,9 @@ async def _admit(api: Api, request: Request, resource: Resource) -> None:
         else:
             options[name] = request.flag(name) if name in _STREAMS else value
     asked = AdmissionRequest(
-        "CONNECT", resource.kind, info.namespace, info.name, info.subresource, options, None, request.user
-    )
+        "CONNECT", resource.kind, info.namespace, info.name, info.subresource, options, None, request.user,
+        warnings=request.warnings, annotations=request.annotations,
+    )  # fmt: skip
     await api.registry.admission.mutate(asked)
     await api.registry.admission.validate(asked)
 

@@ -43,7 +43,7 @@ async def handle(api: Api, request: Request, resource: Resource) -> Response:
         raise errors.not_found("", "serviceaccounts", info.name)
     admitted = AdmissionRequest(
         "CREATE", resource.kind, info.namespace, info.name, "token", asked, None, request.user, writer.dry_run,
-        warnings=writer.warnings,
+        writer.options, writer.warnings, writer.annotations,
     )  # fmt: skip
     await api.registry.admission.mutate(admitted)
     await api.registry.admission.validate(admitted)

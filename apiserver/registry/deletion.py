@@ -27,21 +27,29 @@ _PROPAGATION = ("orphan", "foregroundDeletion")
 
 
 async def delete(
-    registry: Registry, resource: Resource, writer: Writer, options: Obj, *, namespace: str, name: str
+    registry: Registry,
+    resource: Resource,
+    writer: Writer,
+    options: Obj,
+    *,
+    namespace: str,
+    name: str,
+    of_collection: bool = False,
 ) -> Deleted:
     """(object in the served version, its bytes, True if it is gone). `options` are DeleteOptions. Raises NotFound, Conflict."""
-    run = _Deletion(registry, resource, writer, options)
+    run = _Deletion(registry, resource, writer, options, of_collection)
     return await attempt(registry, resource, namespace=namespace, name=name, change=run.on)
 
 
 class _Deletion:
     """One request to delete, and each step of it on one entry."""
 
-    def __init__(self, registry: Registry, resource: Resource, writer: Writer, options: Obj):
+    def __init__(self, registry: Registry, resource: Resource, writer: Writer, options: Obj, of_collection: bool):
         self._registry = registry
         self._resource = resource
         self._writer = writer
         self._options = options
+        self._of_collection = of_collection
 
     async def on(self, entry: Entry, live: bool) -> Deleted:
         """Raises RevisionMismatch, KeyMissing, Unverified."""
@@ -67,7 +75,7 @@ class _Deletion:
         writer, kind = self._writer, self._resource.kind
         request = AdmissionRequest(
             "DELETE", kind, entry.namespace, entry.name, "", None, old, writer.user, writer.dry_run, self._options,
-            writer.warnings, writer.annotations,
+            writer.warnings, writer.annotations, self._of_collection,
         )  # fmt: skip
         await self._registry.admission.mutate(request)
         await self._registry.admission.validate(request)

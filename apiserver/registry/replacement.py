@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,6 +25,13 @@ Obj = dict[str, Any]
 Change = Callable[[Entry], Obj]  # the present entry -> the new object in the served version, the registry's own
 
 
+class View(NamedTuple):
+    """What admission sees in place of an object whose subresource is another kind: `shown` makes it, `taken` writes it back."""
+
+    shown: Callable[[Obj], Obj]
+    taken: Callable[[Obj, Obj], None]
+
+
 async def replace(
     registry: Registry,
     resource: Resource,
@@ -35,13 +42,15 @@ async def replace(
     name: str,
     subresource: str = "",
     missing: Callable[[], Awaitable[Obj]] | None = None,
+    view: View | None = None,
 ) -> Written:
     """The object after `change`; `missing` makes one to create where there is none.
 
     A resourceVersion in the changed object must be the present one, or Conflict is raised; without one the change is
-    made anew on whatever is there. Raises NotFound, Invalid, and what `change` and admission raise.
+    made anew on whatever is there; `view` is what admission sees of it. Raises NotFound, Invalid, and what `change` and
+    admission raise.
     """
-    replacement = _Replacement(registry, resource, writer, change, subresource)
+    replacement = _Replacement(registry, resource, writer, change, subresource, view)
 
     async def make() -> Written:
         assert missing is not None
@@ -60,12 +69,21 @@ async def replace(
 class _Replacement:
     """One change, and each step of it on one entry."""
 
-    def __init__(self, registry: Registry, resource: Resource, writer: Writer, change: Change, subresource: str):
+    def __init__(
+        self,
+        registry: Registry,
+        resource: Resource,
+        writer: Writer,
+        change: Change,
+        subresource: str,
+        view: View | None,
+    ):
         self._registry = registry
         self._resource = resource
         self._writer = writer
         self._change = change
         self._subresource = subresource
+        self._view = view
 
     async def on(self, entry: Entry, live: bool) -> Written:
         """Raises RevisionMismatch, KeyMissing, Unverified."""
@@ -113,12 +131,16 @@ class _Replacement:
             ownership.track(resource, self._writer, new, old, subresource=self._subresource, now=now, kind_of=known)
 
     async def _admit(self, new: Obj, old: Obj) -> AdmissionRequest:
-        meta, writer, kind = old["metadata"], self._writer, self._resource.kind
+        meta, writer, kind, view = old["metadata"], self._writer, self._resource.kind, self._view
+        seen, before = (view.shown(new), view.shown(old)) if view else (new, old)
         request = AdmissionRequest(
-            "UPDATE", kind, meta.get("namespace", ""), meta["name"], self._subresource, new, old, writer.user,
+            "UPDATE", kind, meta.get("namespace", ""), meta["name"], self._subresource, seen, before, writer.user,
             writer.dry_run, writer.options, writer.warnings, writer.annotations,
         )  # fmt: skip
-        await self._registry.admission.mutate(request)
+        if self._subresource != "binding":  # admitted as the creation of one
+            await self._registry.admission.mutate(request)
+        if view:
+            view.taken(new, seen)
         metadata.name_owners_once(new["metadata"], writer.warnings, mutated=True)
         if kind.default is not None:
             _default_again(kind, new, old)
@@ -137,7 +159,8 @@ class _Replacement:
         registry, resource, writer = self._registry, self._resource, self._writer
         await resource.load([entry])
         await writer.run(self._check, new, entry)
-        await registry.admission.validate(request)
+        if self._subresource != "binding":
+            await registry.admission.validate(request)
         stored["metadata"]["resourceVersion"] = str(entry.revision)
         if _released(stored):
             return await self._remove(stored, entry)

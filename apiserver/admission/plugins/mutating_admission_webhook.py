@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from apiserver.admission.matching import EXEMPT, brought_back, brought_to
 from apiserver.admission.plugin import Outcome, Plugin, Setup
 from apiserver.admission.webhooks.hooks import Hook, Hooks
-from apiserver.admission.webhooks.review import Answer
+from apiserver.admission.webhooks.review import PATCHES, Answer
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors
@@ -37,19 +39,28 @@ class MutatingAdmissionWebhook(Plugin):
     async def _run(self, request: AdmissionRequest, concerned: list[tuple[Hook, Kind]]) -> None:
         last_change = -1
         for index, (hook, kind) in enumerate(concerned):
-            if await self._ask(request, hook, kind):
+            if await self._ask(request, hook, kind, times=0):
                 last_change = index
         # Those that ran before the last change and want to know see the result once more; never a third time.
         for hook, kind in concerned[: max(last_change, 0)]:
             if hook.reinvoked:
-                await self._ask(request, hook, kind)
+                await self._ask(request, hook, kind, times=1)
 
-    async def _ask(self, request: AdmissionRequest, hook: Hook, kind: Kind) -> bool:
-        """Whether the object was changed."""
-        answer = await self._hooks.ask(hook, kind, request)
-        if answer is None or not answer.patch or request.obj is None:
+    async def _ask(self, request: AdmissionRequest, hook: Hook, kind: Kind, *, times: int) -> bool:
+        """Whether the object was changed. The audit log is told what the hook did; `times` it was asked before."""
+        call = f"round_{times}_index_{hook.index}"
+        answer = await self._hooks.ask(hook, kind, request, call=call)
+        if answer is None:
+            return False
+        mutated = answer is not False and await self._change(request, hook, kind, answer, call=call)
+        request.annotations[f"mutation.webhook.admission.k8s.io/{call}"] = _told(hook, mutated=mutated)
+        return mutated
+
+    async def _change(self, request: AdmissionRequest, hook: Hook, kind: Kind, answer: Answer, *, call: str) -> bool:
+        if not answer.patch or request.obj is None:
             return False
         changed = await patched(request, kind, answer, hook.name)
+        request.annotations[PATCHES + call] = _told(hook, patch=answer.patch, patchType="JSONPatch")
         if changed == request.obj:
             return False
         _prune(request, changed, hook.name)
@@ -59,6 +70,10 @@ class MutatingAdmissionWebhook(Plugin):
             request.kind.default(request.obj)
         request.changed_outside = True
         return True
+
+
+def _told(hook: Hook, **more: Any) -> str:
+    return orjson.dumps({"configuration": hook.configuration, "webhook": hook.name, **more}).decode()
 
 
 def _prune(request: AdmissionRequest, changed: Obj, hook: str) -> None:

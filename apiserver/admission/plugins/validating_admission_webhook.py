@@ -30,7 +30,10 @@ class ValidatingAdmissionWebhook(Plugin):
         return self._run(request, concerned) if concerned else None
 
     async def _run(self, request: AdmissionRequest, concerned: list[tuple[Hook, Kind]]) -> None:
-        asked = (self._hooks.ask(hook, kind, request) for hook, kind in concerned)
+        asked = (
+            self._hooks.ask(hook, kind, request, call=f"round_0_index_{index}")
+            for index, (hook, kind) in enumerate(concerned)
+        )
         for outcome in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from apiserver.admission.conditions import ConditionFailed, Conditions, answer_by, variables_of
 from apiserver.admission.matching import GROUP, Constraints, Versioned, brought_to
@@ -27,8 +27,9 @@ Obj = dict[str, Any]
 class Hook:
     """One webhook of one configuration."""
 
-    def __init__(self, configuration: str, spec: Obj):
+    def __init__(self, configuration: str, spec: Obj, index: int):
         self.configuration = configuration
+        self.index = index  # among all hooks of its kind
         self.spec = spec
         self.name: str = spec.get("name", "")
         self.reinvoked = spec.get("reinvocationPolicy") == "IfNeeded"
@@ -62,7 +63,9 @@ class Hooks:
 
     def __init__(self, setup: Setup, plural: str):
         self._setup, self._plural = setup, plural
-        self._type = "admit" if plural.startswith("mutating") else "validating"  # as metrics call it
+        mutating = plural.startswith("mutating")
+        self._type = "admit" if mutating else "validating"  # as metrics call it
+        self._phase = "mutation" if mutating else "validating"  # as the audit log does
         self._caller = WebhookCaller(setup.cluster)
         self._revision = -1
         self._hooks: tuple[Hook, ...] = ()
@@ -82,8 +85,11 @@ class Hooks:
         matched = ((hook, hook.match(request, self._setup)) for hook in self._hooks)
         return [(hook, kind) for hook, kind in matched if kind is not None]
 
-    async def ask(self, hook: Hook, kind: Kind, request: AdmissionRequest) -> review.Answer | None:
-        """None where the hook is left out: a condition says no, or it failed and may be ignored. Raises StatusError."""
+    async def ask(
+        self, hook: Hook, kind: Kind, request: AdmissionRequest, *, call: str
+    ) -> review.Answer | Literal[False] | None:
+        """None where a condition leaves the hook out, False where it failed and may be ignored. `call` names the call in
+        the audit log: `round_0_index_2`. Raises StatusError."""
         versioned = await brought_to(request, kind)
         if not await settled(lambda: hook.holds(request, versioned, self._setup)):
             return None
@@ -96,8 +102,8 @@ class Hooks:
             counted.failed(ignored=hook.ignores_failure)
             if hook.ignores_failure:
                 log.warning("%s; ignored, as its failure policy says", words)
-                request.annotations[f"failed-open.admission.k8s.io/{hook.name}"] = words
-                return None
+                request.annotations[f"failed-open.{self._phase}.webhook.admission.k8s.io/{call}"] = hook.name
+                return False
             raise errors.InternalError(f"Internal error occurred: {words}") from failure
         counted.answered(allowed=answer.allowed, code=int(answer.status.get("code") or 400))
         request.warnings += answer.warnings
@@ -118,6 +124,6 @@ class Hooks:
 
 
 def _hooks(configurations: list[Obj]) -> Iterator[Hook]:
-    for configuration in configurations:
-        for spec in configuration.get("webhooks") or ():
-            yield Hook(configuration["metadata"]["name"], spec)
+    every = ((c["metadata"]["name"], spec) for c in configurations for spec in c.get("webhooks") or ())
+    for index, (configuration, spec) in enumerate(every):
+        yield Hook(configuration, spec, index)

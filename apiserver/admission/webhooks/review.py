@@ -15,6 +15,7 @@ from pocketkube.api.meta import errors
 
 Obj = dict[str, Any]
 
+PATCHES = "patch.webhook.admission.k8s.io/"  # of annotations for the audit log, at level Request and above
 VERSIONS = ("v1", "v1beta1")
 _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
 
@@ -55,7 +56,7 @@ def request_body(request: AdmissionRequest, versioned: Versioned, *, uid: str) -
     }
     if request.subresource:
         body["subResource"] = body["requestSubResource"] = request.subresource
-    if request.name:
+    if request.name and not request.nameless:
         body["name"] = request.name
     if namespace := request.namespace or (request.name if request.kind.resource == "namespaces" else ""):
         body["namespace"] = namespace
@@ -77,7 +78,7 @@ def _resource_of(kind: Kind) -> Obj:
 def _options(request: AdmissionRequest) -> Obj | None:
     if request.operation == "CONNECT":
         return None
-    return {"kind": _OPTIONS[request.operation], "apiVersion": "meta.k8s.io/v1", **request.options}
+    return {**request.options, "kind": _OPTIONS[request.operation], "apiVersion": "meta.k8s.io/v1"}
 
 
 def read(body: bytes, *, uid: str, version: str, hook: str) -> Answer:

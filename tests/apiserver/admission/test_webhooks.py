@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from apiserver import admission, tracing
@@ -239,6 +240,29 @@ async def test_patches_follow_each_other(cluster: MemoryCluster, server: Webhook
     assert server.seen[2][2]["request"]["object"]["metadata"]["labels"] == {"a": "1", "b": "2"}
 
 
+async def test_the_audit_log_is_told_what_hooks_did(cluster: MemoryCluster, server: WebhookServer) -> None:
+    """By the round and the place among all hooks; what changes nothing is told of too, what is not asked is not."""
+    operation = {"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}
+    server.replies.update({"/a": allow(), "/c": patch(operation)})
+    nobody = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["secrets"]}
+    hooks = ({"name": "a", "reinvocationPolicy": "IfNeeded"}, {"name": "b", "rules": [nobody]}, {"name": "c"})
+    configure(cluster, server, "mutating", *hooks)
+    asked = request("CREATE", "pods", pod())
+    await mutate(cluster, asked)
+    mutation = "mutation.webhook.admission.k8s.io/"
+    assert {name: orjson.loads(text) for name, text in asked.annotations.items()} == {
+        f"{mutation}round_0_index_0": {"configuration": "c", "webhook": "a", "mutated": False},
+        f"{mutation}round_0_index_2": {"configuration": "c", "webhook": "c", "mutated": True},
+        f"{mutation}round_1_index_0": {"configuration": "c", "webhook": "a", "mutated": False},
+        "patch.webhook.admission.k8s.io/round_0_index_2": {
+            "configuration": "c",
+            "webhook": "c",
+            "patch": [operation],
+            "patchType": "JSONPatch",
+        },
+    }
+
+
 async def test_an_added_container_gets_what_all_get(cluster: MemoryCluster, server: WebhookServer) -> None:
     """line 30: defaults come after mutation too."""
     server.replies["/a"] = patch(
@@ -287,7 +311,7 @@ async def test_failures(
     asked = request("CREATE", "pods", pod())
     if ignored:
         await validate(cluster, asked)
-        assert words in asked.annotations["failed-open.admission.k8s.io/a"]
+        assert asked.annotations["failed-open.validating.webhook.admission.k8s.io/round_0_index_0"] == "a"
         return
     with pytest.raises(errors.InternalError) as failed:
         await validate(cluster, asked)
