@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from pocketkube.base.kept import Kept
+
 if TYPE_CHECKING:
     from pocketkube.base.protocol import Protocol
 
 log = logging.getLogger(__name__)
 
 Message = dict[str, Any]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _BODILESS = (204, 304)
-PIECE = (
-    1 << 17
-)  # bytes written at once: more of them encrypted would be kept by each connection, and leave the CPU's cache
+PIECE = 1 << 17  # bytes written at once: of larger ones, encrypted, each connection keeps the room
 
 _FAILED = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"InternalError","code":500}'
 _date = (0, b"")
+_known: Kept[Headers, bytes] = Kept(256)  # as they are sent: most answers have the same
 
 
 def _date_line() -> bytes:
@@ -33,6 +35,12 @@ def _date_line() -> bytes:
     if _date[0] != now:
         _date = (now, b"date: " + formatdate(now, usegmt=True).encode() + b"\r\n")
     return _date[1]
+
+
+def _lines(headers: Headers) -> bytes:
+    """Headers as they are sent, b"" where a line break hides in one."""
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    return lines if lines.count(b"\n") == lines.count(b"\r") == len(headers) else b""
 
 
 class Exchange:
@@ -57,6 +65,7 @@ class Exchange:
         "scope",
         "started",
         "stopping",
+        "task",
         "waiter",
     )
 
@@ -75,6 +84,7 @@ class Exchange:
         self.complete = False
         self.chunked = False
         self.left = 0  # bytes that the announced content-length still lacks
+        self.task: asyncio.Task[None] | None = None
         self.head: bytes | None = None  # waits for the first bytes of the body
         self.waiter: asyncio.Future[None] | None = None
 
@@ -90,6 +100,8 @@ class Exchange:
             if not self.gone:
                 log.error("%s %s failed: %r", self.method, self.scope["path"], failure, exc_info=failure)
                 await self._fail()
+        finally:
+            self.protocol.tasks.discard(self.task)
 
     async def _fail(self) -> None:
         if self.started and self.head is None:
@@ -153,16 +165,15 @@ class Exchange:
         lower case and say nothing of length and connection."""
         if self.started or self.gone or len(body) > PIECE or self.protocol.flow.write_paused or self.method == "HEAD":
             return False
-        lines = [STATUS_LINE[status], _date_line(), b"content-length: %d\r\n" % len(body)]
-        lines += [b"%b: %b\r\n" % header for header in headers]
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        head = b"".join(lines)
-        if status in _BODILESS or head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        named = tuple(headers)
+        lines = _known.get(named) or _known.keep(named, _lines(named))
+        if status in _BODILESS or not lines:
             return False
         self.started = self.complete = True
         self.expect_continue = False
-        self.protocol.transport.write(b"%b\r\n%b" % (head, body))
+        last = b"" if self.keep_alive else b"connection: close\r\n"
+        data = STATUS_LINE[status], _date_line(), len(body), lines, last, body
+        self.protocol.transport.write(b"%b%bcontent-length: %d\r\n%b%b\r\n%b" % data)
         self.wake()
         self.protocol.exchange_complete(self)
         return True

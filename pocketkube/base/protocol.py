@@ -181,9 +181,8 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
 
     def _begin(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        task = self.loop.create_task(exchange.run(self.app))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        exchange.task = self.loop.create_task(exchange.run(self.app))
+        self.tasks.add(exchange.task)  # until it ends, which it says itself: a callback would cost it another turn
 
     def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
         """The response to the current request at once, without ASGI's messages; False where it must be sent with them."""

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from cryptography import x509
@@ -117,6 +118,32 @@ async def test_bodies(size: int) -> None:
             assert (status, body[:15], len(body)) == (200, b"POST /a b?c=d x"[: 14 + bool(size)], 14 + size)
             assert "date" in headers and "connection" not in headers
         writer.close()
+
+
+async def test_a_response_at_once() -> None:
+    kinds = {"/json": b"application/json", "/text": b"text/plain", "/bad": b"text/plain\r\nx-more: 1"}
+    said: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", kinds[scope["path"]])]
+        said.append(scope["extensions"]["pocketkube.respond"](201, headers, b"body"))
+        if not said[-1]:
+            await respond(send, b"sent")
+
+    async with serving(app) as server:
+        reader, writer = await server.connect()
+        for path in ("/json", "/text", "/json", "/bad"):
+            writer.write(request(path))
+        for path in ("/json", "/text", "/json"):
+            status, headers, body = await answer(reader)
+            assert (status, headers["content-type"], body) == (201, kinds[path].decode(), b"body")
+        assert await answer(reader) == (200, ANY, b"sent")
+        assert said == [True, True, True, False]
+        writer.close()
+        last = await server.connect()
+        last[1].write(request("/json", "GET", b"", "Connection: close"))
+        assert (await answer(last[0]))[1]["connection"] == "close"
+        assert await last[0].read() == b""
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
