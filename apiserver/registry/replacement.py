@@ -185,8 +185,8 @@ class _Replacement:
         validate(resource, new, resource.obj(entry), self._subresource, warnings=writer.warnings)
         if self._subresource:
             return
-        if resource.kind.warnings is not None:
-            writer.warnings += resource.kind.warnings(new)
+        if resource.kind.update_warnings is not None:
+            writer.warnings += resource.kind.update_warnings(new, resource.obj(entry))
         if resource.kind.custom:
             writer.warnings += metadata.finalizer_warnings(new, resource.obj(entry))
 

@@ -96,7 +96,8 @@ class Kind:
     validate: Callable[[Obj], list[FieldError]] | None = None
     validate_update: Callable[[Obj, Obj], list[FieldError]] | None = None  # (new, old)
     validate_status: Callable[[Obj, Obj], list[FieldError]] | None = None  # (new, old)
-    warnings: Callable[[Obj], list[str]] | None = None
+    warnings: Callable[[Obj], list[str]] | None = None  # what a client that creates one should know
+    update_warnings: Callable[[Obj, Obj], list[str]] | None = None  # (new, old), not for subresources
     # Subresource ("" for the main one) -> what a write through it cannot set, and so nobody comes to own by it, as `spec` or
     # `metadata.labels`; by default `status`, and through `status` the `spec`.
     resets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -9,7 +9,8 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.podspec import defaults, validation
-from pocketkube.api.meta import field, selectors
+from pocketkube.api.kinds.podspec import warnings as podwarnings
+from pocketkube.api.meta import field, names, selectors
 from pocketkube.api.meta.errors import BadRequest
 
 Obj = dict[str, Any]
@@ -122,3 +123,28 @@ def replica_row(obj: Obj, now: datetime, *, selector: str) -> list[Any]:
 def status_replicas(obj: Obj) -> str:
     """What the field selector `status.replicas` compares."""
     return str((obj.get("status") or {}).get("replicas", 0))
+
+
+def warnings(obj: Obj) -> list[str]:
+    """What the creator of something that makes pods should know: its name becomes part of theirs."""
+    found = template_warnings(obj)
+    if faults := names.is_dns_label(obj["metadata"].get("name", "")):
+        found.insert(0, _SURPRISING.format(" ".join(faults)))
+    return found
+
+
+_SURPRISING = (
+    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is "
+    "recommended: [{}]"
+)
+
+
+def template_warnings(obj: Obj) -> list[str]:
+    found = obj["spec"].get("template") or {}
+    return podwarnings.of(found.get("spec") or {}, found.get("metadata") or {}, "spec.template")
+
+
+def update_warnings(obj: Obj, old: Obj) -> list[str]:
+    """Those about the template, where the spec was changed."""
+    same = obj["metadata"].get("generation") == old["metadata"].get("generation")
+    return [] if same else template_warnings(obj)

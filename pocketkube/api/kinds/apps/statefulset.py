@@ -8,7 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import SCALE, STATUS, Kind, ScalePaths
-from pocketkube.api.kinds.podspec import defaults
+from pocketkube.api.kinds.podspec import claims, defaults
 from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
@@ -116,6 +116,21 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    found = workload.template_warnings(obj)
+    for at, claim in enumerate(obj["spec"].get("volumeClaimTemplates") or ()):
+        found += claims.warnings(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{at}].spec")
+    if (obj["spec"].get("revisionHistoryLimit") or 0) < 0:
+        found.append(
+            "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+        )
+    return found
+
+
+def _update_warnings(obj: Obj, old: Obj) -> list[str]:
+    return [] if obj["metadata"].get("generation") == old["metadata"].get("generation") else _warnings(obj)
+
+
 KIND = Kind(
     group="apps",
     version="v1",
@@ -132,6 +147,8 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=workload.begins({"replicas": 0, "availableReplicas": 0}),
+    warnings=_warnings,
+    update_warnings=_update_warnings,
     validate=_validate,
     validate_update=_validate_update,
     validate_status=_validate_status,

@@ -9,6 +9,7 @@ from pocketkube.api.kinds import checks, columns, cron, workload
 from pocketkube.api.kinds.batch import job
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
+from pocketkube.api.kinds.podspec import warnings as podwarnings
 from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
@@ -116,6 +117,16 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    found = obj["spec"]["jobTemplate"]["spec"].get("template") or {}
+    where = "spec.jobTemplate.spec.template"
+    return podwarnings.of(found.get("spec") or {}, found.get("metadata") or {}, where)
+
+
+def _update_warnings(obj: Obj, old: Obj) -> list[str]:
+    return [] if obj["metadata"].get("generation") == old["metadata"].get("generation") else _warnings(obj)
+
+
 KIND = Kind(
     group="batch",
     version="v1",
@@ -131,6 +142,8 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=workload.begins(),
+    warnings=_warnings,
+    update_warnings=_update_warnings,
     validate=_validate,
     validate_update=_validate_update,
 )

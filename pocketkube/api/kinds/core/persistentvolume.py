@@ -10,6 +10,7 @@ from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.core import persistentvolumeclaim
 from pocketkube.api.kinds.kind import STATUS, Kind
 from pocketkube.api.kinds.podspec import claims, defaults, scheduling, volumes
+from pocketkube.api.kinds.podspec import warnings as podwarnings
 from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
@@ -129,6 +130,23 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    spec, found = obj["spec"], persistentvolumeclaim.class_warnings(obj)
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        found.append(
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended "
+            "approach is to use dynamic provisioning."
+        )
+    terms = ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or ()
+    for at, term in enumerate(terms):
+        found += podwarnings.term_warnings(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{at}]")
+    for name in ("cephfs", "photonPersistentDisk", "scaleIO", "storageos", "glusterfs", "rbd"):
+        if spec.get(name) is not None:
+            shown = "storageOS" if name == "storageos" else name
+            found.append(f"spec.{shown}: {podwarnings.GONE_VOLUMES[name]}")
+    return found
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -144,6 +162,8 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=_prepare_create,
+    warnings=_warnings,
+    update_warnings=lambda obj, old: _warnings(obj),
     validate=_validate,
     validate_update=_validate_update,
 )

@@ -116,6 +116,18 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    return class_warnings(obj) + claims.warnings(obj["spec"], "spec")
+
+
+def class_warnings(obj: Obj) -> list[str]:
+    """The class as it was once named; of claims and volumes."""
+    annotation = "volume.beta.kubernetes.io/storage-class"
+    if annotation not in (obj["metadata"].get("annotations") or {}):
+        return []
+    return [f'metadata.annotations[{annotation}]: deprecated since v1.8; use "storageClassName" attribute instead']
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -131,6 +143,8 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=_prepare_create,
+    warnings=_warnings,
+    update_warnings=lambda obj, old: _warnings(obj),
     validate=_validate,
     validate_update=_validate_update,
 )

@@ -9,6 +9,7 @@ from pocketkube.api.kinds import checks, columns, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.kinds.podspec import validation
+from pocketkube.api.kinds.podspec import warnings as podwarnings
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -31,6 +32,15 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     return [obj["metadata"]["name"], *columns.containers(template.get("spec")), columns.labels(labels)]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    found = obj.get("template") or {}
+    return podwarnings.of(found.get("spec") or {}, found.get("metadata") or {}, "template")
+
+
+def _update_warnings(obj: Obj, old: Obj) -> list[str]:
+    return [] if obj["metadata"].get("generation") == old["metadata"].get("generation") else _warnings(obj)
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -42,6 +52,8 @@ KIND = Kind(
     columns=_COLUMNS,
     row=_row,
     default=workload.template,
+    warnings=_warnings,
+    update_warnings=_update_warnings,
     validate=_validate,
     validate_update=checks.on_update(_validate),
 )

@@ -154,6 +154,15 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    if _CLASS not in (obj["metadata"].get("annotations") or {}):
+        return []
+    return [f"annotation \"{_CLASS}\" is deprecated, please use 'spec.ingressClassName' instead"]
+
+
+_CLASS = "kubernetes.io/ingress.class"
+
+
 KIND = Kind(
     group="networking.k8s.io",
     version="v1",
@@ -169,6 +178,7 @@ KIND = Kind(
     row=_row,
     default=_default,
     prepare_create=workload.begins({"loadBalancer": {}}),
+    warnings=_warnings,
     validate=_validate,
     validate_update=checks.on_update(_validate),
 )

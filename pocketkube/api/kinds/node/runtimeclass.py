@@ -9,6 +9,7 @@ from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.kinds.podspec import requirements, scheduling
+from pocketkube.api.kinds.podspec import warnings as podwarnings
 from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
@@ -41,6 +42,12 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     return [obj["metadata"]["name"], obj.get("handler", ""), columns.age(obj, now)]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    labels = (obj.get("scheduling") or {}).get("nodeSelector") or {}
+    known = podwarnings.DEPRECATED_LABELS
+    return [f"scheduling.nodeSelector[{key}]: {known[key]}" for key in sorted(labels) if key in known]
+
+
 KIND = Kind(
     group="node.k8s.io",
     version="v1",
@@ -52,6 +59,8 @@ KIND = Kind(
     has_generation=False,
     columns=_COLUMNS,
     row=_row,
+    warnings=_warnings,
+    update_warnings=lambda obj, old: _warnings(obj),
     validate=_validate,
     validate_update=_validate_update,
 )

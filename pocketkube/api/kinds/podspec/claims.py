@@ -53,3 +53,12 @@ def _source(source: Obj, path: str) -> Errors:
         why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
         wrong.append(field.invalid(path, source.get("kind"), why))
     return wrong
+
+
+def warnings(spec: Obj, path: str) -> list[str]:
+    """Storage in fractions of bytes."""
+    from pocketkube.api.kinds.podspec.warnings import fractions
+
+    resources = spec.get("resources") or {}
+    parts = ("requests", "limits")
+    return [w for p in parts for w in fractions(resources.get(p) or {}, f"{path}.resources.{p}", ("storage",))]

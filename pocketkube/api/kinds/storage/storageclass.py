@@ -8,6 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
+from pocketkube.api.kinds.podspec import warnings as podwarnings
 from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
@@ -98,6 +99,16 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    known = podwarnings.DEPRECATED_LABELS
+    return [
+        f"allowedTopologies[{at}].matchLabelExpressions[{number}].key: {key} is {known[key]}"
+        for at, term in enumerate(obj.get("allowedTopologies") or ())
+        for number, wanted in enumerate(term.get("matchLabelExpressions") or ())
+        if (key := wanted.get("key", "")) in known
+    ]
+
+
 KIND = Kind(
     group="storage.k8s.io",
     version="v1",
@@ -111,6 +122,8 @@ KIND = Kind(
     columns=_COLUMNS,
     row=_row,
     default=_default,
+    warnings=_warnings,
+    update_warnings=lambda obj, old: _warnings(obj),
     validate=_validate,
     validate_update=_validate_update,
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.core.pod.status import is_finished
 from pocketkube.api.kinds.podspec import defaults, validation
+from pocketkube.api.kinds.podspec import warnings as podwarnings
 from pocketkube.api.kinds.podspec.resources import qos_class
-from pocketkube.api.meta import field
+from pocketkube.api.meta import field, names
 
 Obj = dict[str, Any]
 
@@ -89,49 +90,17 @@ def _tokens_without_account(spec: Obj) -> Errors:
 
 
 def warnings(pod: Obj) -> list[str]:
-    """Words for a client whose pod is stored but may not mean what it seems to."""
-    return spec_warnings(pod["spec"], "spec")
-
-
-def spec_warnings(spec: Mapping[str, Any], path: str) -> list[str]:
-    found: list[str] = []
-    for label in ("beta.kubernetes.io/arch", "beta.kubernetes.io/os"):
-        if label in (spec.get("nodeSelector") or ()):
-            found.append(f'{path}.nodeSelector[{label}]: deprecated since v1.14; use "{label[5:]}" instead')
-    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
-        found.append(
-            f"{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
-        )
-    for name in ("containers", "initContainers"):
-        for at, container in enumerate(spec.get(name) or ()):
-            found += _repeated_env(container, f"{path}.{name}[{at}]")
-    return found + _repeated_ports(spec, path)
-
-
-def _repeated_env(container: Mapping[str, Any], path: str) -> list[str]:
-    found: list[str] = []
-    seen: set[str] = set()
-    for at, variable in enumerate(container.get("env") or ()):
-        name = variable.get("name", "")
-        if name in seen:
-            found.append(
-                f'{path}.env[{at}]: hides previous definition of "{name}", which may be dropped when using apply'
-            )
-        seen.add(name)
+    """What the creator of a pod should know; nobody is told at an update, for seldom is a human behind it."""
+    found = podwarnings.of(pod["spec"], pod["metadata"])
+    if faults := names.is_dns_label(pod["metadata"].get("name", "")):
+        found.insert(0, _SURPRISING.format(" ".join(faults)))
     return found
 
 
-def _repeated_ports(spec: Mapping[str, Any], path: str) -> list[str]:
-    found: list[str] = []
-    seen: dict[tuple[int, str], str] = {}
-    for at, container in enumerate(spec.get("containers") or ()):
-        for number, port in enumerate(container.get("ports") or ()):
-            key = (port.get("containerPort", 0), port.get("protocol", ""))
-            where = f"{path}.containers[{at}].ports[{number}]"
-            if key in seen:
-                found.append(f"{where}: duplicate port definition with {seen[key]}")
-            seen.setdefault(key, where)
-    return found
+_SURPRISING = (
+    "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is "
+    "recommended: [{}]"
+)
 
 
 def grace_seconds(pod: Obj, options: Obj) -> int:

@@ -111,6 +111,29 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _warnings(obj: Obj) -> list[str]:
+    spec, notes = obj["spec"], obj["metadata"].get("annotations") or {}
+    found = []
+    if _HINTS in notes:
+        found.append(f"annotation {_HINTS} is deprecated, please use {_TOPOLOGY} instead")
+    if spec["type"] == "ClusterIP" and families.is_headless(spec):
+        ignored = {"spec.loadBalancerIP": spec.get("loadBalancerIP"), "spec.externalIPs": spec.get("externalIPs")}
+        ignored["spec.SessionAffinity"] = spec["sessionAffinity"] != "None"
+        found += [f"{name} is ignored for headless services" for name, given in ignored.items() if given]
+    elif spec.get("externalIPs") and spec["type"] != "ExternalName":
+        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    if spec["type"] == "ExternalName" and spec.get("externalIPs"):
+        found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+    if spec["type"] != "ExternalName" and spec.get("externalName"):
+        found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+    if spec.get("trafficDistribution") == "PreferClose":
+        found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    return found
+
+
+_HINTS, _TOPOLOGY = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -132,6 +155,8 @@ KIND = Kind(
     default=_default,
     prepare_create=_prepare_create,
     prepare_update=_prepare_update,
+    warnings=_warnings,
+    update_warnings=lambda obj, old: _warnings(obj),
     validate=validation.validate,
     validate_update=validation.validate_update,
     has_generation=False,
