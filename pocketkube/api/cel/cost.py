@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from pocketkube.api.cel.callcosts import COSTS, WALK, Size
 from pocketkube.api.cel.schematypes import escape
 from pocketkube.api.cel.syntax import Call, Constant, Items, Loop, Name, Node, Select
 
@@ -23,13 +24,6 @@ _MOST = 2**63 - 1
 
 _MINIMAL = {"integer": 1, "number": 1, "boolean": 4, "string": 2, "array": 2, "object": 2}
 _FORMATS = {"date": 12, "date-time": 32, "datetime": 32, "duration": 32}
-# Functions that walk over their text, with what a byte costs; two texts multiply for patterns.
-_WALKING = frozenset(
-    ("contains", "startsWith", "endsWith", "matches", "find", "findAll", "split", "replace", "lowerAscii", "upperAscii", "substring",
-     "trim", "reverse", "url", "isURL", "quantity", "isQuantity", "ip", "isIP", "cidr", "isCIDR", "indexOf", "lastIndexOf", "format",
-     "string", "_+_", "bytes", "isSorted", "sum", "min", "max", "join")
-)  # fmt: skip
-_PATTERNS = frozenset(("matches", "find", "findAll", "contains"))
 _EQUALITY = frozenset(("_==_", "_!=_", "_<_", "_>_", "_<=_", "_>=_"))
 
 
@@ -216,11 +210,10 @@ def _call(node: Call, known: dict[str, Shape]) -> _Estimate:
     if name == "@in":
         return _Estimate(cost + (1 if parts[1].shape.is_map else sizes[1]), Fixed(1))
     if name in _EQUALITY:
-        return _Estimate(cost + max(1, min(sizes) * 0.1), Fixed(1))
-    if name in _PATTERNS and len(sizes) > 1:
-        return _Estimate(cost + (1 + sizes[0]) * 0.1 * max(1, sizes[1] * 0.25), Fixed(sizes[0], sizes[0]))
-    if name in _WALKING and sizes:
-        return _Estimate(cost + max(1, sum(sizes) * 0.1), Fixed(sum(sizes), max(sizes)))
+        return _Estimate(cost + max(1, min(sizes) * WALK), Fixed(1))
+    if (known_cost := COSTS.get(name)) is not None and parts:
+        own, made = known_cost([Size(part.shape.size, part.shape.items().size) for part in parts])
+        return _Estimate(cost + own, Fixed(*made))
     return _Estimate(cost + 1, Fixed(1))
 
 
