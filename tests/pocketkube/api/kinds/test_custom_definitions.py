@@ -341,7 +341,7 @@ def test_schemas(raw: Obj, found: list[str]) -> None:
         ),
         pytest.param(
             ruled({"rule": "self.a > 1", "message": "a\nb"}),
-            ['[0].message: Invalid value: "a\nb": message must not contain line breaks'],
+            ['[0].message: Invalid value: "a\\nb": message must not contain line breaks'],
             id="message-of-lines",
         ),
         pytest.param(
