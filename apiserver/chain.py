@@ -32,6 +32,7 @@ from apiserver.request import (
 from apiserver.routing import dispatch
 from apiserver.storage.interface import CannotTransform, StoreUnavailable, ValueTooLarge
 from pocketkube.api.meta import errors
+from pocketkube.base import durations
 
 log = logging.getLogger(__name__)
 
@@ -183,9 +184,11 @@ class Application:
 
     def __init__(self, api: Api):
         self._chain = build(api)
+        self._seconds = durations.whole(api.options.request_timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
+        request.seconds = self._seconds
         tracing.CURRENT.set(request)
         response = await self._chain(request)
         if response is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -14,7 +15,29 @@ from apiserver.storage import encoding
 Obj = dict[str, Any]
 
 PARSED_KEPT = 1024  # parsed forms kept in a process: one takes about five times its bytes
-_parsed: deque[Entry] = deque()
+PARSED_BYTES = 8 << 20  # of what they were parsed from
+
+
+class _Parsed:
+    """The entries whose parsed forms are kept, the oldest first. Lists are also made beside the event loop: hence the lock."""
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.bytes = 0
+        self._lock = Lock()
+
+    def add(self, entry: Entry) -> None:
+        with self._lock:
+            entries = self.entries
+            entries.append(entry)
+            self.bytes += len(entry.data)
+            while len(entries) > PARSED_KEPT or (self.bytes > PARSED_BYTES and len(entries) > 1):
+                oldest = entries.popleft()
+                self.bytes -= len(oldest.data)
+                oldest._obj = None
+
+
+_parsed = _Parsed()
 
 NO_LABELS: Mapping[str, str] = {}
 
@@ -59,11 +82,8 @@ class Entry:
     def keep(self, obj: Obj) -> None:
         """Take over a parsed form that equals `data`."""
         self._obj = obj
-        if self.pinned:
-            return
-        _parsed.append(self)
-        if len(_parsed) > PARSED_KEPT:
-            _parsed.popleft()._obj = None
+        if not self.pinned:
+            _parsed.add(self)
 
     def drop(self) -> None:
         """Forget the parsed form of what is only history now."""

@@ -75,7 +75,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.keep_alive = keep_alive
         self.expect_continue = expect_continue
-        self.body = b""  # received and not yet handed out
+        self.body: bytes | bytearray = b""  # received and not yet handed out
         self.more_body = True
         self.delivered = False  # the end of the body has been handed out
         self.gone = False  # the client is away
@@ -94,6 +94,7 @@ class Exchange:
             if not self.complete and not self.gone:
                 raise RuntimeError("the application returned without completing its response")
         except asyncio.CancelledError:
+            self.gone = True
             self.protocol.transport.abort()
             raise
         except Exception as failure:
@@ -102,6 +103,8 @@ class Exchange:
                 await self._fail()
         finally:
             self.protocol.tasks.discard(self.task)
+            if self.gone:
+                self.protocol.let_go()
 
     async def _fail(self) -> None:
         if self.started and self.head is None:
@@ -125,10 +128,29 @@ class Exchange:
                 self.waiter = None
         if self._over():
             return {"type": "http.disconnect"}
-        message = {"type": "http.request", "body": self.body, "more_body": self.more_body}
-        self.body = b""
+        message = {"type": "http.request", "body": self._taken(), "more_body": self.more_body}
         self.delivered = not self.more_body
         return message
+
+    def whole_body(self) -> bytes | None:
+        """The body, where all of it has come already and none has been handed out: who gets it need not `receive`."""
+        if self.more_body or self.delivered or self.expect_continue or self._over():
+            return None
+        self.delivered = True
+        return self._taken()
+
+    def add(self, body: bytes) -> None:
+        """More of the body has come: in one piece as a rule, byte by byte from who means ill."""
+        if not self.body:
+            self.body = body
+            return
+        if isinstance(self.body, bytes):
+            self.body = bytearray(self.body)
+        self.body += body
+
+    def _taken(self) -> bytes:
+        body, self.body = self.body, b""
+        return body if isinstance(body, bytes) else bytes(body)
 
     def _readable(self) -> bool:
         return bool(self.body) or not (self.more_body or self.delivered) or self._over()

@@ -38,6 +38,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
     parser: Any
     headers: list[tuple[bytes, bytes]]
     exchange: Exchange | None = None
+    receiving: Exchange | None = None  # whose body comes in
     head_bytes = 0
     hijacked = False
     upgraded: bytearray | None = None  # what followed an upgrade request, until someone takes the connection over
@@ -58,6 +59,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.extensions: dict[str, Any] = {
             "pocketkube.tls": {"peer_certificate": peer_certificate(tls) if tls is not None else None},
             "pocketkube.disconnect": self.on_disconnect,
+            "pocketkube.body": self.whole_body,
             "pocketkube.respond": self.respond,
             "pocketkube.cut_off": self.cut_off,
         }
@@ -73,6 +75,14 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
                 exchange.wake()
         self.waiting.clear()
         self._tell_gone()
+        if self.exchange is None or self.exchange.complete:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """The connection is lost and nobody works for it any more: nothing refers to it in a circle from now on, so that its
+        buffers go at once, and not when garbage is collected for the next time."""
+        self.extensions = {}
+        self.exchange = self.receiving = None
 
     def on_disconnect(self, callback: Callable[[], None], *, stopping: bool = True) -> None:
         """Have `callback` called, once, if the client leaves before the current response is complete; with `stopping`
@@ -166,16 +176,17 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
 
     def on_body(self, body: bytes) -> None:
         exchange = self.receiving
-        if exchange.complete:
+        if exchange is None or exchange.complete:
             return
-        exchange.body = exchange.body + body if exchange.body else body
+        exchange.add(body)
         if len(exchange.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         exchange.wake()
 
     def on_message_complete(self) -> None:
-        self.receiving.more_body = False
-        self.receiving.wake()
+        if self.receiving is not None:
+            self.receiving.more_body = False
+            self.receiving.wake()
 
     # What we answer
 
@@ -183,6 +194,10 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.exchange = exchange
         exchange.task = self.loop.create_task(exchange.run(self.app))
         self.tasks.add(exchange.task)  # until it ends, which it says itself: a callback would cost it another turn
+
+    def whole_body(self) -> bytes | None:
+        """The current request's body, if all of it is there; None where it has to be received."""
+        return None if self.exchange is None else self.exchange.whole_body()
 
     def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
         """The response to the current request at once, without ASGI's messages; False where it must be sent with them."""
@@ -212,7 +227,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.hijacked = True
         self.blocked_since = 0.0
         reader = asyncio.StreamReader(limit=STREAM_LIMIT, loop=self.loop)
-        stream = _Hijacked(reader, loop=self.loop, lost=lambda: self.connections.discard(self))
+        stream = _Hijacked(reader, loop=self.loop, lost=self._stream_lost)
         self.transport.set_protocol(stream)
         stream.connection_made(self.transport)
         if self.flow.write_paused:
@@ -224,6 +239,10 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         self.parser = None
         self.transport.write(head)
         return reader, asyncio.StreamWriter(self.transport, stream, reader, self.loop)
+
+    def _stream_lost(self) -> None:
+        self.connections.discard(self)
+        self.let_go()
 
     # What the server asks
 

@@ -42,6 +42,7 @@ async def serve(
       pocketkube.tls         {"peer_certificate": the verified client certificate as DER, or None}
       pocketkube.disconnect  on_disconnect(callback, *, stopping=True): called if the client leaves, or the server stops
       pocketkube.cut_off     cut_off(): ends the connection, for a response that cannot be completed
+      pocketkube.body        whole_body(): the whole body, if it has come and none of it was received; otherwise None
       pocketkube.respond     respond(status, headers, body): a whole response in one write; False where it has to be sent
       pocketkube.upgrade     for requests with `Connection: Upgrade`: async hijack(head: bytes) -> (reader, writer)
     """

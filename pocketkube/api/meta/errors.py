@@ -188,12 +188,19 @@ def forbidden(group: str, resource: str, name: str, why: str) -> Forbidden:
     )
 
 
+MOST_CAUSES = 1000  # that an answer lists: nobody reads more, and an object of 3 MB can have some 100,000
+
+
 def invalid(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> Invalid:
     """422 with a cause a field, in upstream's words: `Deployment.apps "web" is invalid: spec.replicas: Invalid value: ...`."""
     found = list(errors)
+    more = len(found) - MOST_CAUSES
+    del found[MOST_CAUSES:]
     details = _details(group, kind, name)
     details["causes"] = [e.to_cause() for e in found]
     texts = list(dict.fromkeys(str(e) for e in found))
+    if more > 0:
+        texts.append(f"and {more} more")
     body = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     return Invalid(f"{qualified(group, kind)} {quoted(name)} is invalid: {body}", details=details)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -231,6 +233,44 @@ async def test_a_handler_learns_that_its_client_left(notice: str) -> None:
         await head(reader)
         writer.close()
         await gone.wait()
+
+
+@pytest.mark.parametrize("leaves", ["after its answer", "before its answer", "after an upgrade"])
+async def test_a_lost_connection_goes_at_once(leaves: str, pki: Pki) -> None:
+    """With its buffers, and without waiting for a collection of garbage."""
+    asked, lost = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        weakref.finalize(scope["extensions"]["pocketkube.respond"].__self__, lost.set)
+        asked.set()
+        if leaves == "before its answer":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        elif leaves == "after an upgrade":
+            reader, writer = await scope["extensions"]["pocketkube.upgrade"](
+                b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+            )
+            await reader.read()
+            writer.close()
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"here"})
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(app, tls.server_context(pki.server, pki.server_key)) as server:
+            reader, writer = await server.connect(tls.client_context(pki.ca))
+            headers = ["Connection: Upgrade", "Upgrade: x"] if leaves == "after an upgrade" else []
+            writer.write(request("/", "GET", b"", *headers))
+            async with asyncio.timeout(10):
+                await asked.wait()
+                if leaves != "before its answer":
+                    await reader.readuntil(b"\r\n\r\n")
+                writer.transport.abort()
+                await lost.wait()
+    finally:
+        gc.enable()
 
 
 async def test_a_failure_is_an_internal_error_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
