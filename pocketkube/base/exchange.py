@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Message = dict[str, Any]
-Headers = tuple[tuple[bytes, bytes], ...]
+Header = tuple[bytes, bytes]
 
 _BODILESS = (204, 304)
 PIECE = 1 << 17  # bytes written at once: of larger ones, encrypted, each connection keeps the room
 
 _FAILED = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"InternalError","code":500}'
 _date = (0, b"")
-_known: Kept[Headers, bytes] = Kept(256)  # as they are sent: most answers have the same
+_known: Kept[Header, bytes] = Kept(256)  # as they are sent: most answers have the same
+_OF_ONE_ANSWER = frozenset((b"audit-id", b"etag", b"location", b"last-modified"))
 
 
 def _date_line() -> bytes:
@@ -37,10 +38,12 @@ def _date_line() -> bytes:
     return _date[1]
 
 
-def _lines(headers: Headers) -> bytes:
-    """Headers as they are sent, b"" where a line break hides in one."""
-    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-    return lines if lines.count(b"\n") == lines.count(b"\r") == len(headers) else b""
+def _line(header: Header) -> bytes:
+    """A header as it is sent. Raises ValueError."""
+    line = b"%b: %b\r\n" % header
+    if line.count(b"\n") != 1 or line.count(b"\r") != 1:
+        raise ValueError("a header value holds a line break")
+    return line if header[0] in _OF_ONE_ANSWER else _known.keep(header, line)
 
 
 class Exchange:
@@ -187,9 +190,11 @@ class Exchange:
         lower case and say nothing of length and connection."""
         if self.started or self.gone or len(body) > PIECE or self.protocol.flow.write_paused or self.method == "HEAD":
             return False
-        named = tuple(headers)
-        lines = _known.get(named) or _known.keep(named, _lines(named))
-        if status in _BODILESS or not lines:
+        if status in _BODILESS:
+            return False
+        try:
+            lines = b"".join([_known.get(header) or _line(header) for header in headers])
+        except ValueError:
             return False
         self.started = self.complete = True
         self.expect_continue = False

@@ -15,8 +15,8 @@ from unittest.mock import ANY
 import pytest
 from cryptography import x509
 
+from pocketkube.base import exchange, tls
 from pocketkube.base import serving as serving_module
-from pocketkube.base import tls
 from pocketkube.base.protocol import MAX_HEAD, MAX_HEADERS
 from pocketkube.base.serving import serve
 from pocketkube.base.tasks import cancel
@@ -127,7 +127,7 @@ async def test_a_response_at_once() -> None:
     said: list[bool] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        headers = [(b"content-type", kinds[scope["path"]])]
+        headers = [(b"content-type", kinds[scope["path"]]), (b"audit-id", b"%d" % len(said))]
         said.append(scope["extensions"]["pocketkube.respond"](201, headers, b"body"))
         if not said[-1]:
             await respond(send, b"sent")
@@ -141,6 +141,8 @@ async def test_a_response_at_once() -> None:
             assert (status, headers["content-type"], body) == (201, kinds[path].decode(), b"body")
         assert await answer(reader) == (200, ANY, b"sent")
         assert said == [True, True, True, False]
+        assert (b"content-type", b"application/json") in exchange._known
+        assert not any(name == b"audit-id" for name, _ in exchange._known), "no other answer has it"
         writer.close()
         last = await server.connect()
         last[1].write(request("/json", "GET", b"", "Connection: close"))
