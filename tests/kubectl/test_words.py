@@ -17,8 +17,8 @@ from pocketkube.api.meta import errors
 
 VERBS = {
     "annotate", "api-resources", "api-versions", "apply", "attach", "auth", "autoscale", "certificate", "cluster-info", "config", "cordon",
-    "cp", "create", "delete", "describe", "diff", "drain", "edit", "events", "exec", "explain", "expose", "get", "kustomize", "label", "logs", "patch",
-    "port-forward", "replace", "rollout", "run", "scale", "set", "taint", "top", "uncordon", "version", "wait",
+    "cp", "create", "delete", "describe", "diff", "drain", "edit", "events", "exec", "explain", "expose", "get", "kustomize", "label",
+    "logs", "patch", "port-forward", "replace", "rollout", "run", "scale", "set", "taint", "top", "uncordon", "version", "wait",
 }  # fmt: skip
 
 

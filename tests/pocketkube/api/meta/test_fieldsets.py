@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from pocketkube.api.meta import fieldsets
 from pocketkube.api.meta.fieldsets import FieldSet
 
+Obj = dict[str, Any]
+
 Path = tuple[str, ...]
 paths = st.frozensets(
     st.lists(st.sampled_from(["f:a", "f:b", 'k:{"n":"x"}']), min_size=1, max_size=3).map(tuple), max_size=6
@@ -117,9 +119,10 @@ def test_order_is_upstreams() -> None:
 
 
 def test_sets_that_are_alike_share_one() -> None:
-    one, other = ({"f:b": {"f:c": {}}, "f:a": {}} for _ in range(2))
+    one: Obj = {"f:b": {"f:c": {}}, "f:a": {}}
+    other: Obj = {"f:b": {"f:c": {}}, "f:a": {}}
     assert fieldsets.ordered(one) is fieldsets.ordered(other)
     assert list(one) == ["f:b", "f:a"], "what is given stays as it is"
-    large = {f"f:{number}": {} for number in range(1000)}
+    large: Obj = {f"f:{number}": {} for number in range(1000)}
     assert fieldsets.ordered(large) == large
     assert list(fieldsets.ordered(large)) == sorted(large)
