@@ -46,6 +46,7 @@ class Api:
     plain: Callable[..., Awaitable[None]] | None = None
     bootstrapped: bool = False  # what every cluster has is there
     stopping: bool = False
+    request_seconds: float = 60.0  # --request-timeout
     requests: Requests = field(default_factory=Requests)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # this server's own
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client.registry import Collector
 
-from apiserver import admission, bootstrap, gathering, identity
+from apiserver import admission, bootstrap, browsers, gathering, identity
 from apiserver.aggregation.aggregation import Aggregation
 from apiserver.aggregation.service import Resolver
 from apiserver.api import Api
@@ -24,6 +24,7 @@ from apiserver.handlers import metrics
 from apiserver.holdings import Holdings
 from apiserver.interfaces import RequestInfo
 from apiserver.kubelets import Kubelets
+from apiserver.listening import Listener
 from apiserver.metrics import Requests
 from apiserver.options import Options
 from apiserver.registry import repair
@@ -34,7 +35,7 @@ from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
 from apiserver.storage.interface import Store
 from pocketkube.api import scheme
-from pocketkube.base import durations, serving, tasks, tls
+from pocketkube.base import durations, serving, tasks
 
 if TYPE_CHECKING:
     from apiserver.audit import Auditor
@@ -49,6 +50,7 @@ class Server:
     def __init__(self, flags: Options, store: Store):
         self.flags = flags
         self.store = store
+        browsers.check(flags)
         flags.advertise_address = flags.advertise_address or own_address(flags.bind_address)
         self.registry = Registry(
             store,
@@ -90,6 +92,7 @@ class Server:
         flags = self.flags
         return Api(
             registry=self.registry,
+            request_seconds=durations.parse(flags.request_timeout),
             authenticator=identity.authenticator(flags, self.cluster, self.trusted, self.authorizer),
             authorizer=self.authorizer,
             options=flags,
@@ -169,18 +172,21 @@ class Server:
 
     async def _serve(self, stop: asyncio.Event) -> None:
         flags = self.flags
-        authorities = [path for path in (flags.client_ca_file, flags.requestheader_client_ca_file) if path]
-        context = tls.server_context(
-            flags.tls_cert_file, flags.tls_private_key_file, authorities, answers_unverified=True
-        )
-        stopping = tasks.spawn("stopping", self._tell_stopping(stop))
+        try:
+            listener = Listener(flags, self._renew_authorities)
+        except (OSError, ValueError) as failure:
+            log.critical("cannot serve TLS: %s", failure)
+            raise SystemExit(1) from None
+        watching = tasks.spawn("certificates", listener.run())
+        ending = asyncio.Event()
+        stopping = tasks.spawn("stopping", self._tell_stopping(stop, ending))
         try:
             await serving.serve(
                 self.app,
                 host=flags.bind_address,
                 port=flags.secure_port,
-                tls=context,
-                stop=stop,
+                tls=listener.context,
+                stop=ending,
                 reuse_port=flags.worker or flags.permit_port_sharing,
                 on_ready=lambda: log.info("serving on %s:%d", flags.bind_address, flags.secure_port),
             )
@@ -188,7 +194,14 @@ class Server:
             log.critical("cannot listen on %s:%d: %s", flags.bind_address, flags.secure_port, failure.strerror)
             raise SystemExit(1) from None
         finally:
-            await tasks.cancel(stopping)
+            await tasks.cancel(stopping, watching)
+
+    def _renew_authorities(self) -> None:
+        """Client certificates are judged by what stands in their authorities' files now. Raises OSError, ValueError."""
+        flags = self.flags
+        self.api.authenticator.renew(
+            identity.read(flags.client_ca_file), identity.read(flags.requestheader_client_ca_file)
+        )
 
     async def close(self) -> None:
         """Leave the other servers that were asked."""
@@ -198,10 +211,12 @@ class Server:
             await chain.close()
         self.backends.close()
 
-    async def _tell_stopping(self, stop: asyncio.Event) -> None:
-        """Readiness ends before the connections do."""
+    async def _tell_stopping(self, stop: asyncio.Event, ending: asyncio.Event) -> None:
+        """Readiness ends before the connections do, by --shutdown-delay-duration."""
         await stop.wait()
         self.api.stopping = True
+        await self.registry.clock.sleep(durations.parse(self.flags.shutdown_delay_duration))
+        ending.set()
 
 
 async def run(flags: Options, stop: asyncio.Event) -> None:

@@ -14,6 +14,8 @@ from apiserver import compression, paths, tracing
 from apiserver.api import Api
 from apiserver.asking import settled
 from apiserver.authz.denial import forbidden
+from apiserver.browsers import allow_origins, demand_tls
+from apiserver.deadlines import limit_time
 from apiserver.flowcontrol import Turns
 from apiserver.flowcontrol.layer import limit_in_flight, take_turn
 from apiserver.handlers import aggregated
@@ -154,6 +156,9 @@ CHAIN: tuple[Layer, ...] = (
     count,
     answer_errors,
     find_request_info,
+    demand_tls,
+    limit_time,
+    allow_origins,
     wait_for_cache,
     audit_refused,
     authenticate,
@@ -171,7 +176,9 @@ async def _end(request: Request) -> Response | None:
 def build(api: Api, layers: tuple[Layer, ...] = CHAIN) -> Next:
     """The layers folded into one callable, the first outermost. What is switched off is not there."""
     instead: dict[Layer, Layer] = {} if isinstance(api.turns, Turns) else {take_turn: limit_in_flight}
-    left_out = () if api.auditor is not None else (audit_refused, audit)
+    left_out: list[Layer] = [] if api.auditor is not None else [audit_refused, audit]
+    left_out += [] if api.options.cors_allowed_origins else [allow_origins]
+    left_out += [] if api.options.strict_transport_security_directives else [demand_tls]
     following: Next = _end
     for layer in reversed([layer for layer in layers if layer not in left_out]):
         layer = instead.get(layer, layer)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_WHOLE = frozenset(("tls_sni_cert_key",))
 _PLUGIN_LIST = "comma-separated names of admission plugins"
 
 
@@ -24,6 +25,9 @@ class Options:
     client_ca_file: str = ""
     tls_cert_file: str = ""
     tls_private_key_file: str = ""
+    tls_sni_cert_key: tuple[str, ...] = ()  # certificate,key[:name,name] each
+    tls_min_version: str = ""
+    tls_cipher_suites: tuple[str, ...] = ()
     service_account_key_file: tuple[str, ...] = ()
     service_account_signing_key_file: str = ""
     service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc.cluster.local",)
@@ -84,6 +88,9 @@ class Options:
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     request_timeout: str = "1m0s"
+    min_request_timeout: int = 1800  # seconds that a watch lasts at least
+    cors_allowed_origins: tuple[str, ...] = ()  # regular expressions
+    strict_transport_security_directives: tuple[str, ...] = ()
     feature_gates: tuple[str, ...] = ()  # NAME=true; those that this server has not are ignored
     encryption_provider_config: str = ""
     encryption_provider_config_automatic_reload: bool = False
@@ -143,7 +150,8 @@ def _add(parser: argparse.ArgumentParser, name: str, default: object) -> None:
     elif isinstance(default, int):
         parser.add_argument(flag, type=int, default=default)
     elif isinstance(default, tuple):
-        parser.add_argument(flag, action=_Extend, default=default, metavar="A,B")
+        kind = _Append if name in _WHOLE else _Extend
+        parser.add_argument(flag, action=kind, default=default, metavar="A,B")
     else:
         parser.add_argument(flag, default=default)
 
@@ -152,6 +160,15 @@ def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false", "1", "0", "t", "f"):
         raise argparse.ArgumentTypeError(f"invalid boolean value {text!r}")
     return text.lower() in ("true", "1", "t")
+
+
+class _Append(argparse.Action):
+    """A list given by repeating the flag: what has commas of its own."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest), str(values)))
 
 
 class _Extend(argparse.Action):

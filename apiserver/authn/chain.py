@@ -115,6 +115,10 @@ class Chain:
         self._known[authorization] = bearer
         return bearer.user
 
+    def renew(self, client_ca: bytes, request_header_ca: bytes) -> None:
+        """Other authorities of client certificates, PEM. Raises ValueError."""
+        self._certificates.renew(client_ca, request_header_ca)
+
     async def verify(self, token: str, audiences: Sequence[str] = ()) -> Bearer:
         """What a token stands for, unremembered. Raises InvalidToken."""
         why = []

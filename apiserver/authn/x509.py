@@ -32,6 +32,16 @@ class ClientCertificates:
         self._users: dict[bytes, tuple[User | None, Times]] = {}
         self._proxies: dict[bytes, tuple[str | None, Times]] = {}
 
+    def renew(self, client_ca: bytes, request_header_ca: bytes) -> None:
+        """From now on these authorities decide. Raises ValueError where they cannot be read."""
+        from cryptography.x509 import load_pem_x509_certificates
+
+        for bundle in filter(None, (client_ca, request_header_ca)):
+            load_pem_x509_certificates(bundle)
+        self._client_ca, self._proxy_ca = client_ca, request_header_ca
+        self._users.clear()
+        self._proxies.clear()
+
     def user(self, der: bytes) -> User | None:
         """The certificate's subject; None where it has expired, has no common name, or is not by the client CA."""
         known = self._users.get(der)

@@ -23,7 +23,6 @@ from apiserver.storage.interface import Compacted
 from apiserver.tunnels import is_websocket
 from pocketkube.api.meta import errors
 
-MINIMUM_SECONDS = 1800
 _HEADERS = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-cache, private"),
@@ -31,7 +30,7 @@ _HEADERS = [
 
 
 async def handle(api: Api, request: Request, resource: Resource) -> None:
-    seconds = request.integer("timeoutSeconds") or int(MINIMUM_SECONDS * (1 + random.random()))
+    seconds = request.integer("timeoutSeconds") or int(api.options.min_request_timeout * (1 + random.random()))
     check_options(request.query, watch=True)
     if is_websocket(request):
         from apiserver import websockets

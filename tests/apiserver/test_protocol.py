@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from apiserver import browsers, paths
+from apiserver.configfile import BadFile
+from apiserver.deadlines import limit_time
+from apiserver.options import Options
+from apiserver.request import Request
 from pocketkube.api.meta import field
-from tests.apiserver.server import Client, config_map, deployment
+from tests.apiserver.server import Client, config_map, deployment, running
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PAGE = "404 page not found\n"
@@ -330,3 +337,89 @@ async def test_a_scale_is_not_forced(client: Client) -> None:
 )
 def test_values_in_field_errors(value: Any, shown: str) -> None:
     assert field.invalid("spec.x", value, "why").body == f"Invalid value: {shown}: why"
+
+
+@pytest.mark.parametrize(
+    ("method", "origin", "code", "allowed"),
+    [
+        pytest.param("GET", "https://ui.example.com", 200, True, id="allowed"),
+        pytest.param("OPTIONS", "https://ui.example.com", 204, True, id="asked beforehand"),
+        pytest.param("GET", "https://ui.example.com.evil", 200, False, id="another"),
+        pytest.param("OPTIONS", "https://evil", 405, False, id="another beforehand"),
+        pytest.param("GET", "", 200, False, id="no browser"),
+    ],
+)
+async def test_pages_of_other_origins(tmp_path: Path, method: str, origin: str, code: int, allowed: bool) -> None:
+    async with running(tmp_path, cors_allowed_origins=(r"^https://ui\.example\.com$",)) as client:
+        more = {"authorization": ""} if method == "OPTIONS" and allowed else {}
+        answer = await client(method, MAPS, origin=origin, **more)
+    assert answer.status == code
+    assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
+    assert answer.headers.get("access-control-allow-credentials") == ("true" if allowed else None)
+
+
+async def test_tls_is_demanded_of_browsers(tmp_path: Path) -> None:
+    async with running(
+        tmp_path, strict_transport_security_directives=("max-age=31536000", "includeSubDomains")
+    ) as client:
+        for path in (MAPS, "/version", "/nothing"):
+            answer = await client("GET", path)
+            assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param({"cors_allowed_origins": ("example.com",)}, id="not pinned"),
+        pytest.param({"cors_allowed_origins": ("^(",)}, id="no expression"),
+        pytest.param({"strict_transport_security_directives": ("max-age=x",)}, id="no age"),
+        pytest.param({"strict_transport_security_directives": ("nonsense",)}, id="no directive"),
+    ],
+)
+def test_flags_for_browsers(flags: dict[str, Any]) -> None:
+    with pytest.raises(BadFile):
+        browsers.check(Options(**flags))
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "late"),
+    [
+        pytest.param("POST", b"timeout=10ms", True, id="a change"),
+        pytest.param("GET", b"timeout=10ms", True, id="a read that asks"),
+        pytest.param("GET", b"timeout=10ms&watch=1", False, id="a stream"),
+    ],
+)
+async def test_who_waits_too_long_is_told_so(client: Client, method: str, query: bytes, late: bool) -> None:
+    told: list[tuple[int, bytes]] = []
+
+    def respond(status: int, headers: object, body: bytes) -> bool:
+        told.append((status, body))
+        done.set()
+        return True
+
+    async def following(_: Request) -> None:
+        async with asyncio.timeout(10 if late else 0.05):
+            await done.wait()
+
+    done = asyncio.Event()
+    scope = client._scope(method, MAPS, {}, 0) | {"query_string": query}
+    scope["extensions"]["pocketkube.respond"] = respond
+    request = Request(scope, None, None)  # type: ignore[arg-type]
+    request.info = paths.request_info(request)
+    if not late:
+        with pytest.raises(TimeoutError):
+            await limit_time(client.server.api, following, request)
+        assert told == []
+        return
+    assert await limit_time(client.server.api, following, request) is None
+    ((code, body),) = told
+    assert (code, b"context deadline exceeded" in body) == (504, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("x", 'time: invalid duration "x"'), ("5", 'missing unit in duration "5"')]
+)
+async def test_a_timeout_that_is_none(client: Client, text: str, words: str) -> None:
+    answer = await client("GET", f"{MAPS}?timeout={text}")
+    assert (answer.status, answer.message.startswith("invalid timeout specified in the request URL - ")) == (400, True)
+    assert words in answer.message
