@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from apiserver import configfile
 from apiserver.configfile import BadFile
-from apiserver.storage.encryption import checks
+from apiserver.storage.encryption import checks, shape
 from apiserver.storage.encryption.ciphers import AesCbc, AesGcm, CannotOpen, Cipher, SecretBox
 from apiserver.storage.encryption.measures import Measures
 from apiserver.storage.encryption.providers import SEALED, Identity, Local, Provider, Remote
@@ -23,7 +23,6 @@ Obj = dict[str, Any]
 
 VERSIONS = ("apiserver.config.k8s.io/v1", "v1")
 _MADE: Mapping[str, Callable[[bytes], Cipher]] = {"aesgcm": AesGcm, "aescbc": AesCbc, "secretbox": SecretBox}
-_KMS_FIELDS = ("apiVersion", "name", "endpoint", "cachesize", "timeout")
 _TIMEOUT = "3s"
 _KEYS_KEPT = 1000
 _REGISTRY = "/registry/"
@@ -109,7 +108,7 @@ def load(path: str, settings: Settings | None = None) -> Encryption:
     """Raises BadFile."""
     settings = settings or Settings(Measures())
     config = configfile.load(path, "EncryptionConfiguration", VERSIONS)
-    resources = _shaped(config, path)
+    resources = shape.resources_of(config, path)
     if wrong := checks.found(resources, reload=settings.reload):
         shown = str(wrong[0]) if len(wrong) == 1 else f"[{', '.join(map(str, wrong))}]"
         raise BadFile(f"{path}: error while parsing file: {shown}")
@@ -161,55 +160,3 @@ def _service(kms: Obj, path: str, settings: Settings) -> Remote:
         raise BadFile(f"{path}: error while building transformers: {why}")
     log.warning(v1.DEPRECATED)
     return v1.EnvelopeV1(service, settings.measures, settings.clock, kms.get("cachesize", _KEYS_KEPT))
-
-
-def _shaped(config: Obj, path: str) -> list[Obj]:
-    """The resources of a file whose fields are known and of the right types. Raises BadFile."""
-    configfile.only(config, path, "", ("kind", "apiVersion", "resources"))
-    for at, part in enumerate(_objects(config, "resources", path, "")):
-        where = f"resources[{at}]"
-        configfile.only(part, path, where, ("resources", "providers"))
-        if not all(isinstance(name, str) for name in _list(part, "resources", path, where)):
-            raise BadFile(f"{path}: {where}.resources: not a list of strings")
-        for number, provider in enumerate(_objects(part, "providers", path, where)):
-            _shaped_provider(provider, path, f"{where}.providers[{number}]")
-    return list(config.get("resources") or [])
-
-
-def _shaped_provider(provider: Obj, path: str, where: str) -> None:
-    configfile.only(provider, path, where, checks.PROVIDERS)
-    for name, settings in provider.items():
-        if settings is None:
-            continue
-        inside = f"{where}.{name}"
-        if not isinstance(settings, dict):
-            raise BadFile(f"{path}: {inside}: not an object")
-        if name == "kms":
-            configfile.only(settings, path, inside, _KMS_FIELDS)
-            _typed(settings, path, inside, _KMS_FIELDS, number="cachesize")
-        else:
-            configfile.only(settings, path, inside, ("keys",) if name != "identity" else ())
-            for at, key in enumerate(_objects(settings, "keys", path, inside)):
-                configfile.only(key, path, f"{inside}.keys[{at}]", ("name", "secret"))
-                _typed(key, path, f"{inside}.keys[{at}]", ("name", "secret"))
-
-
-def _typed(found: Obj, path: str, where: str, names: tuple[str, ...], *, number: str = "") -> None:
-    for name in names:
-        wanted: type = int if name == number else str
-        if found.get(name) is not None and type(found[name]) is not wanted:
-            raise BadFile(f"{path}: {where}.{name}: not {'a number' if wanted is int else 'a string'}")
-
-
-def _list(found: Obj, name: str, path: str, where: str) -> list[Any]:
-    value = found.get(name)
-    if value is not None and not isinstance(value, list):
-        raise BadFile(f"{path}: {f'{where}.' if where else ''}{name}: not a list")
-    return value or []
-
-
-def _objects(found: Obj, name: str, path: str, where: str) -> list[Obj]:
-    items = _list(found, name, path, where)
-    if not all(isinstance(item, dict) for item in items):
-        raise BadFile(f"{path}: {f'{where}.' if where else ''}{name}: not a list of objects")
-    return items

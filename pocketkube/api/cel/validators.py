@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from pocketkube.api.cel.words import shown
 from pocketkube.base import durations
 from pocketkube.base.protobuf import fields
 
@@ -29,19 +30,12 @@ def fault(serialized: bytes, source: str) -> str:
         return ""
     found = _Walk(checked)
     for node, words in found.faults(_first(checked, _EXPRESSION)):
-        return _shown(source, found.offsets.get(node, 0), words)
+        return shown(source, found.offsets.get(node, 0), words)
     return ""
 
 
 def _first(data: bytes, wanted: int, missing: Any = b"") -> Any:
     return next((value for number, value in fields(data) if number == wanted), missing)
-
-
-def _shown(source: str, offset: int, words: str) -> str:
-    line = source.count("\n", 0, offset)
-    column = offset - (source.rfind("\n", 0, offset) + 1)
-    text = source.split("\n")[line]
-    return f"ERROR: <input>:{line + 1}:{column + 1}: {words}\n | {text}\n | {'.' * column}^"
 
 
 class _Walk:

@@ -80,3 +80,11 @@ def failure(text: str) -> str:
     if text == "Iteration budget exceeded":  # the evaluator goes round ten thousand times and no more
         return OVER_COST
     return re.sub(r"^No matching overloads found.*", "no such overload", text)
+
+
+def shown(source: str, offset: int, words: str) -> str:
+    """What is wrong at a place of an expression, as the evaluator shows it."""
+    line = source.count("\n", 0, offset)
+    column = offset - (source.rfind("\n", 0, offset) + 1)
+    text = source.split("\n")[line]
+    return f"ERROR: <input>:{line + 1}:{column + 1}: {words}\n | {text}\n | {'.' * column}^"

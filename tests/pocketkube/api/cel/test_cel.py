@@ -104,6 +104,16 @@ def test_literals(source: str, expected: str) -> None:
     assert literals.as_maps(source) == expected
 
 
+def test_a_patch_has_four_fields() -> None:
+    with pytest.raises(cel.CompileError) as wrong:
+        cel.compile_expression("[JSONPatch{op: 'add',\n  paths: '/x'}]")
+    assert (
+        str(wrong.value)
+        == "compilation failed: ERROR: <input>:2:3: undefined field 'paths'\n |   paths: '/x'}]\n | ..^"
+    )
+    assert run("[JSONPatch{op: 'move', path: '/x', from: '/y'}, JSONPatch{op: 'add', path: '/z', value: {'paths': 1}}]")
+
+
 def test_authorizer() -> None:
     asked = []
 
