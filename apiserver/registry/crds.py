@@ -137,6 +137,9 @@ class Definitions:
         before = self._served.get(name)
         if before is not None and before[0] == wanted:
             return
+        if any(self._registry.is_own(crd["spec"]["group"], version["name"]) for version in crd["spec"]["versions"]):
+            log.warning("%s is not served: its version of the group is the server's own", name)
+            return
         kinds, shown = custom.kinds_of(crd, self._converter(crd)), custom.served(crd)
         if before is not None:
             self._replace(before[1], kinds, reshaped=before[0][:_DIGEST] != wanted[:_DIGEST])

@@ -72,6 +72,7 @@ class Registry:
         self._served: dict[tuple[str, str, str], Resource] = {}
         self._by_plural: dict[tuple[str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str, str], Kind] = {}
+        self._own: set[tuple[str, str]] = set()  # (group, version) that come with the server
 
     # What is served
 
@@ -93,6 +94,10 @@ class Registry:
         """Whether any kind of the group comes with the server."""
         return any(r.group == group and not r.kind.custom for r in self._served.values())
 
+    def is_own(self, group: str, version: str) -> bool:
+        """Whether the server answers all of a group's version itself: nothing can be added to it."""
+        return (group, version) in self._own
+
     def kind_of(self, group: str, version: str, kind: str) -> Kind | None:
         return self._by_kind.get((group, version, kind))
 
@@ -107,6 +112,8 @@ class Registry:
             resource = Resource(kind, stored, cache=cache, prefix=prefix, strategy=self._strategy(kind))
             self._served[kind.group, kind.version, kind.plural] = resource
             self._by_kind[kind.group, kind.version, kind.kind] = kind
+            if not kind.custom:
+                self._own.add((kind.group, kind.version))
             if kind is stored or (kind.group, kind.plural) not in self._by_plural:
                 self._by_plural[kind.group, kind.plural] = resource
             added.append(resource)

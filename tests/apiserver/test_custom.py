@@ -50,6 +50,26 @@ def widget(name: str = "w", **spec: Any) -> Any:
     return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}, "spec": {"size": 1, **spec}}
 
 
+async def test_nothing_is_added_to_the_servers_own_versions(client: Client) -> None:
+    """Let alone put in the place of what is there."""
+    group = "networking.k8s.io"
+    path = f"/apis/{group}/v1"
+    before = await client.ok("GET", path)
+    for plural, kind in (("networkpolicies", "NetworkPolicy"), ("widgets", "Widget")):
+        body = crd(plural, kind)
+        body["metadata"] = {
+            "name": f"{plural}.{group}",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, a test"},
+        }
+        body["spec"]["group"] = group
+        await client.ok("POST", CRDS, body)
+        await condition(client, f"{plural}.{group}", "Established")
+    assert await client.ok("GET", path) == before
+    assert (await client("GET", f"{path}/namespaces/default/widgets")).status == 404
+    await client.ok("DELETE", f"{CRDS}/networkpolicies.{group}")
+    assert (await client.ok("GET", f"{path}/networkpolicies"))["kind"] == "NetworkPolicyList"
+
+
 async def test_a_put_to_nothing_finds_nothing(client: Client) -> None:
     """Also where a version has to be named of what is there."""
     await client.ok("POST", CRDS, crd())

@@ -63,7 +63,19 @@ def _validate(obj: Obj) -> Errors:
         wrong += checks.one_of(path, value, ["Delete", "Retain"])
     wrong += checks.not_negative_fields("spec", spec, "replicas", "minReadySeconds")
     wrong += checks.not_negative_fields("spec.ordinals", spec.get("ordinals") or {}, "start")
-    return wrong + workload.selected_template(spec, "spec", kind="StatefulSet", empty="statefulset")
+    return wrong + workload.selected_template(_with_claims(spec), "spec", kind="StatefulSet", empty="statefulset")
+
+
+def _with_claims(spec: Obj) -> Obj:
+    """The spec with the volumes that the pods get of the claim templates, which take the place of others by their name."""
+    claims = {claim["metadata"].get("name", "") for claim in spec.get("volumeClaimTemplates") or ()}
+    if not claims:
+        return spec
+    template: Obj = spec["template"]
+    pod = template.get("spec") or {}
+    volumes = [volume for volume in pod.get("volumes") or () if volume.get("name") not in claims]
+    volumes += [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in sorted(claims)]
+    return {**spec, "template": {**template, "spec": {**pod, "volumes": volumes}}}
 
 
 def _strategy(strategy: Obj, path: str) -> Errors:

@@ -33,6 +33,18 @@ spec:
   selector: {matchLabels: {app: web}}
   template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: 'nginx:1'}]}}
 """,
+    "statefulset with claims": """
+apiVersion: apps/v1
+kind: StatefulSet
+spec:
+  serviceName: db
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: 'nginx:1', volumeMounts: [{name: data, mountPath: /data}]}]}
+  volumeClaimTemplates:
+  - {metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
+""",
     "daemonset": """
 apiVersion: apps/v1
 kind: DaemonSet
