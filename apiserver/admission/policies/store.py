@@ -47,8 +47,9 @@ class Policy:
 
     def _variable(self, spec: Obj) -> cel.Program:
         program = self.compiled(spec["expression"])
+        run = self.compiled(cel.as_list(spec["expression"])) if cel.is_optional(program.signature) else program
         self._composed = (*self._composed, (spec["name"], program.signature))
-        return program
+        return run
 
     def compiled(self, expression: str, *, authorizer: bool = True) -> cel.Program:
         """An expression that sees the policy's variables so far. Raises cel.CompileError."""

@@ -30,7 +30,9 @@ __all__ = [
     "CompileError",
     "EvaluationError",
     "Program",
+    "as_list",
     "compile_expression",
+    "is_optional",
     "signature",
 ]
 
@@ -38,13 +40,15 @@ __all__ = [
 class Program:
     """One compiled expression. `run` may be called any number of times."""
 
-    def __init__(self, source: str, checked: Any):
+    def __init__(self, source: str, checked: Any, optional: frozenset[str] = frozenset()):
         from pocketkube.api.cel.environment import runnable
 
         self.source = source
+        self._compiled = runnable(checked, optional)
         self.signature = signature(checked.return_type())
+        if self.signature == "dyn" and getattr(self.tree, "function", "") == "optional.ofNonZeroValue":
+            self.signature = "optional_type<dyn>"  # of a function of ours, which the checker takes for anything
         self.type = self.signature.partition("<")[0]
-        self._compiled = runnable(checked)
 
     @cached_property
     def tree(self) -> syntax.Node:
@@ -87,7 +91,18 @@ _OWN_TYPE = re.compile(r"(?<![\w.])[A-Z]+(?![\w.])")
 @remembered(4096, longest=1 << 16)
 def compile_expression(source: str, variables: tuple[str, ...] = POLICY, composed: Composed | None = None) -> Program:
     """A program over a set of variables; `composed` are the fields of the one named `variables`. Raises CompileError."""
-    return Program(source, _checker(variables, composed).compile(source))
+    optional = frozenset(name for name, kind in composed or () if is_optional(kind))
+    return Program(source, _checker(variables, composed).compile(source), optional)
+
+
+def is_optional(kind: str) -> bool:
+    """Whether a signature is of a value that need not be there. Such a value cannot leave the evaluator: see `as_list`."""
+    return kind.startswith("optional_type")
+
+
+def as_list(source: str) -> str:
+    """An expression of an optional value, as one that gives it in a list, or an empty list. Composed variables are so."""
+    return f"[?({source}\n)]"
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from pocketkube.api.cel import literals, syntax, validators
+from pocketkube.api.cel import literals, rewriting, validators
 from pocketkube.api.cel.library.catalogue import FUNCTIONS
 from pocketkube.api.cel.library.function import OPAQUE, Function, parameters, result
 from pocketkube.api.cel.schematypes import Types
@@ -72,9 +72,9 @@ def _running() -> Any:
     return cel.NewEnv(config=_config(), extensions=[cel.CelExtension("kubernetes", list(_implemented()))])
 
 
-def runnable(checked: Any) -> Any:
-    """What was checked, as the expression that is run."""
-    return _running().deserialize(syntax.with_optionals(checked.serialize(), OPTIONAL))
+def runnable(checked: Any, optional: frozenset[str]) -> Any:
+    """What was checked, as the expression that is run. `optional`: variables that hold a list of one value or none."""
+    return _running().deserialize(rewriting.with_optionals(checked.serialize(), OPTIONAL, optional))
 
 
 def _declared() -> Iterator[Any]:

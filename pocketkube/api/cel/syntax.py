@@ -5,11 +5,9 @@ Field numbers are those of `cel.expr.CheckedExpr` and `cel.expr.Expr`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
-from pocketkube.base.protobuf import fields, sized, varint
+from pocketkube.base.protobuf import fields
 
 
 class Constant(NamedTuple):
@@ -61,8 +59,8 @@ Node = Constant | Name | Select | Call | Items | Loop
 
 def tree(serialized: bytes) -> Node:
     """The expression of a serialized program: a CheckedExpr inside an Any."""
-    checked = _first(serialized, 2)
-    return _expression(_first(checked, 4))
+    checked = first(serialized, 2)
+    return _expression(first(checked, 4))
 
 
 def names(node: Node) -> set[str]:
@@ -111,11 +109,11 @@ def _name(data: bytes) -> Node:
 
 
 def _select(data: bytes) -> Node:
-    return Select(_expression(_first(data, 1)), _text(data, 2), bool(_first(data, 3, 0)))
+    return Select(_expression(first(data, 1)), _text(data, 2), bool(first(data, 3, 0)))
 
 
 def _call(data: bytes) -> Node:
-    target = _first(data, 1, None)
+    target = first(data, 1, None)
     arguments = tuple(_expression(value) for number, value in fields(data) if number == 3)
     return Call(_text(data, 2), None if target is None else _expression(target), arguments)
 
@@ -131,67 +129,17 @@ def _map(data: bytes) -> Node:
 
 
 def _loop(data: bytes) -> Node:
-    around = [_expression(_first(data, number)) for number in (2, 4, 5, 6, 7)]
+    around = [_expression(first(data, number)) for number in (2, 4, 5, 6, 7)]
     return Loop(_text(data, 1), _text(data, 8), around[0], _text(data, 3), around[1], around[2], around[3], around[4])
 
 
 _READERS = {3: _constant, 4: _name, 5: _select, 6: _call, 7: _list, 8: _map, 9: _loop}
 
 
-def _first(data: bytes, wanted: int, missing: Any = b"") -> Any:
+def first(data: bytes, wanted: int, missing: Any = b"") -> Any:
     return next((value for number, value in fields(data) if number == wanted), missing)
 
 
 def _text(data: bytes, wanted: int) -> str:
-    found: bytes = _first(data, wanted)
+    found: bytes = first(data, wanted)
     return found.decode()
-
-
-# Rewriting: which fields of a node hold expressions; of maps and objects, each of the entries.
-_INNER = {5: (1,), 6: (1, 3), 7: (1,), 9: (2, 4, 5, 6, 7)}
-_ENTRIES = {8: (2, (3, 4))}
-_FIRST_ID = 1_000_000  # of nodes that are added
-
-
-def with_optionals(serialized: bytes, functions: frozenset[str]) -> bytes:
-    """A serialized program in which calls of these functions are wrapped: something empty becomes an optional without a value."""
-    if not any(name.encode() in serialized for name in functions):
-        return serialized
-    found = _Wrapping(functions)
-    return _mapped(serialized, 2, lambda checked: _mapped(checked, 4, found.expression))
-
-
-class _Wrapping:
-    def __init__(self, functions: frozenset[str]):
-        self._functions = functions
-        self._next = _FIRST_ID
-
-    def expression(self, data: bytes) -> bytes:
-        for number, numbers in _INNER.items():
-            data = _mapped(data, number, partial(self._node, numbers))
-        for number, (entries, numbers) in _ENTRIES.items():
-            data = _mapped(data, number, partial(self._entries, entries, numbers))
-        call = _first(data, 6, None)
-        return data if call is None or _text(call, 2) not in self._functions else self._wrapped(data)
-
-    def _entries(self, entries: int, numbers: tuple[int, ...], data: bytes) -> bytes:
-        return _mapped(data, entries, partial(self._node, numbers))
-
-    def _node(self, numbers: tuple[int, ...], data: bytes) -> bytes:
-        for number in numbers:
-            data = _mapped(data, number, self.expression)
-        return data
-
-    def _wrapped(self, data: bytes) -> bytes:
-        self._next += 1
-        return b"\x10" + varint(self._next) + sized(6, sized(2, b"optional.ofNonZeroValue") + sized(3, data))
-
-
-def _mapped(data: bytes, wanted: int, change: Callable[[bytes], bytes]) -> bytes:
-    """A message with the sized fields of a number changed. Its other fields are sized or varints."""
-    return b"".join(
-        sized(number, change(value) if number == wanted else value)
-        if isinstance(value, bytes)
-        else varint(number << 3) + varint(value)
-        for number, value in fields(data)
-    )

@@ -103,6 +103,29 @@ async def test_variables_keep_their_types(cluster: MemoryCluster, admit: Admit) 
     assert await refused(admit, ask(annotations={"at": "2026-11-21T03:00:00Z"})) is None
 
 
+@pytest.mark.parametrize(
+    ("expression", "check"),
+    [
+        pytest.param("object.spec.?replicas", "variables.x.orValue(0) == 3", id="there"),
+        pytest.param("object.spec.?nothing", "!variables.x.hasValue() && variables.x.orValue(7) == 7", id="not there"),
+        pytest.param(
+            "optional.of(quantity('1'))", "variables.x.value().compareTo(quantity('1')) == 0", id="of our own"
+        ),
+        pytest.param(
+            "format.dns1123Label().validate('A')", "variables.x.optMap(y, y.size()).value() == 1", id="a function's"
+        ),
+        pytest.param(
+            "object.spec.?replicas", "[1].all(i, variables.x.value() > i) && has(variables.x)", id="in a loop"
+        ),
+    ],
+)
+async def test_variables_may_be_optional(cluster: MemoryCluster, admit: Admit, expression: str, check: str) -> None:
+    spec = {"variables": [{"name": "x", "expression": expression}], "validations": [{"expression": check}]}
+    bind(cluster, "validating", spec)
+    refusal = await refused(admit, ask())
+    assert refusal is None, refusal.message
+
+
 async def test_a_condition_that_fails(cluster: MemoryCluster, admit: Admit) -> None:
     spec = {"matchConditions": [{"name": "c", "expression": "object.nothing"}], "validations": [{"expression": "true"}]}
     bind(cluster, "validating", spec)

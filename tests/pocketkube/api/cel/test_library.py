@@ -209,6 +209,8 @@ def test_wrong_types(source: str, words: str) -> None:
     [
         ("text", "dyn"),
         ("1 + 1", "int"),
+        ("format.dns1123Label().validate('a')", "optional_type"),
+        ("table.?a", "optional_type"),
         ("[text, 1, 'a']", "list"),
         ("'%s %d'.format(['a', 1])", "string"),
         ("[?table.?a, 1]", "list"),
