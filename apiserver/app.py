@@ -122,7 +122,7 @@ class Server:
     def _measure(self) -> None:
         """Show what this server counts in its metrics."""
         api, chain = self.api, self.registry.admission
-        shown: list[Collector | None] = [api.requests, Holdings(self.registry), api.auditor]
+        shown: list[Collector | None] = [api.requests, Holdings(self.registry), api.auditor, self.aggregation.measures]
         if isinstance(chain, admission.Chain):
             shown.append(chain.timings)
         if isinstance(api.turns, Turns):

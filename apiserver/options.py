@@ -97,6 +97,7 @@ class Options:
     audit_policy_file: str = ""
     audit_log_path: str = ""  # "-" is the standard output
     audit_log_format: str = "json"
+    audit_log_mode: str = "blocking"  # or batch, or blocking-strict
     audit_log_maxage: int = 0  # days
     audit_log_maxbackup: int = 0
     audit_log_maxsize: int = 100  # megabytes

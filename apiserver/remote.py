@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from apiserver import tracing
 from pocketkube.client import config as clients
 from pocketkube.client.config import ClientConfig
 
@@ -49,7 +50,8 @@ class Remote:
                 await asyncio.sleep(wait * (1 + 0.2 * random.random()))
                 wait *= 1.5
             try:
-                response = await self._http().post(self._config.server, content=orjson.dumps(body))
+                trace = {tracing.HEADER.decode(): tracing.onward().decode()}
+                response = await self._http().post(self._config.server, content=orjson.dumps(body), headers=trace)
             except httpx.TimeoutException:
                 raise RemoteFailed(f'Post "{self._config.server}": context deadline exceeded') from None
             except httpx.HTTPError as failure:

@@ -16,6 +16,7 @@ import orjson
 
 from apiserver.aggregation import registration
 from apiserver.aggregation.checking import Checker
+from apiserver.aggregation.measures import Measures
 from apiserver.aggregation.registration import CRDS, GROUP, PLURAL
 from apiserver.aggregation.service import Resolver, Service
 from apiserver.backends import Backends
@@ -45,6 +46,7 @@ class Aggregation:
         self._cluster, self._registry = cluster, registry
         self.resolver = resolver
         self.checker = Checker(resolver, backends)
+        self.measures = Measures(cluster)
         self.services: dict[Key, Service] = {}
         self.generation = 0
         self._tasks: dict[Key, asyncio.Task[None]] = {}
@@ -154,6 +156,8 @@ class Aggregation:
         if obj is None:
             return
         known = objects.condition(obj, "Available") or {}
+        if known.get("status") == "True" and condition["status"] != "True":
+            self.measures.lost(name, condition["reason"])
         if all(known.get(part) == value for part, value in condition.items()):
             return
         new: Obj = orjson.loads(orjson.dumps(obj))

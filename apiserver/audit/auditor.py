@@ -11,12 +11,13 @@ from prometheus_client.registry import Collector
 
 from apiserver import tracing
 from apiserver.audit import policy as policies
-from apiserver.audit.logfile import LogFile
+from apiserver.audit.logfile import BatchedLogFile, LogFile
 from apiserver.audit.policy import LEVELS, Policy
 from apiserver.audit.record import Record
 from apiserver.audit.webhook import Batching, Webhook, config_of
 from apiserver.configfile import BadFile
 from apiserver.flowcontrol.turns import LONG_RUNNING
+from apiserver.interfaces import PlainFailure
 from apiserver.options import Options
 from apiserver.request import NOBODY, Request, Response
 from pocketkube.api.meta import errors
@@ -24,21 +25,23 @@ from pocketkube.base import durations
 
 Next = Callable[[Request], Awaitable[Response | None]]
 
+_MODES = ("batch", "blocking", "blocking-strict")
 _TRACE = "tracing.pocketkube.io/trace-id"
 _BODY_VERBS = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 
 
 class Sink(Protocol):
-    """Where events go: one line of JSON each. Never waits, never fails."""
+    """Where events go: one line of JSON each. Never waits, never fails; False: the event is lost."""
 
-    def write(self, line: bytes) -> None: ...
+    def write(self, line: bytes) -> bool: ...
 
 
 class Auditor(Collector):
     """A metrics collector too."""
 
-    def __init__(self, policy: Policy, sinks: Sequence[tuple[Sink, bytes]]):
-        """Each sink with what ends an event in it."""
+    def __init__(self, policy: Policy, sinks: Sequence[tuple[Sink, bytes]], *, strict: bool = False):
+        """Each sink with what ends an event in it. `strict`: a request that cannot be written down is not begun."""
+        self._strict = strict
         self._policy = policy
         self._sinks = tuple(sinks)
         self._events = 0
@@ -56,7 +59,8 @@ class Auditor(Collector):
         request.audit = record
         if request.info.verb in _BODY_VERBS:
             request.receive = record.receive
-        self._write(record, "RequestReceived")
+        if not self._write(record, "RequestReceived") and self._strict:
+            raise PlainFailure("failed to store audit event")
         self._notice_start(record)
         try:
             response = await following(request)
@@ -105,13 +109,16 @@ class Auditor(Collector):
                     self._write(record, "ResponseStarted")
             raise
 
-    def _write(self, record: Record, stage: str) -> None:
+    def _write(self, record: Record, stage: str) -> bool:
+        """False where a sink has lost the event."""
         if stage not in record.ruling.stages:
-            return
+            return True
         line = orjson.dumps(record.event(stage))
         self._events += 1
+        kept = True
         for sink, end in self._sinks:
-            sink.write(line + end)
+            kept = sink.write(line + end) and kept
+        return kept
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         yield CounterMetricFamily("apiserver_audit_event", "Audit events that were made.", value=self._events)
@@ -129,13 +136,20 @@ class Auditor(Collector):
 
     def tasks(self) -> Mapping[str, Any]:
         """What runs beside the requests, by name."""
-        return {f"audit {type(sink).__name__}": sink.run() for sink, _ in self._sinks if isinstance(sink, Webhook)}
+        return {
+            f"audit {type(sink).__name__}": sink.run()
+            for sink, _ in self._sinks
+            if isinstance(sink, Webhook | BatchedLogFile)
+        }
 
 
 def build(flags: Options) -> Auditor | None:
     """As the flags say; None where nothing is to be audited. Raises BadFile."""
     if flags.audit_log_format != "json":
         raise BadFile(f'--audit-log-format: Unsupported value: "{flags.audit_log_format}": supported values: json')
+    if flags.audit_log_mode not in _MODES:
+        why = f"supported values: {', '.join(_MODES)}"
+        raise BadFile(f'--audit-log-mode: Unsupported value: "{flags.audit_log_mode}": {why}')
     policy = policies.load(flags.audit_policy_file) if flags.audit_policy_file else None
     sinks: list[tuple[Sink, bytes]] = []
     if flags.audit_log_path:
@@ -148,12 +162,13 @@ def build(flags: Options) -> Auditor | None:
             backoff=durations.whole(flags.audit_webhook_initial_backoff),
         )
         sinks.append((Webhook(config_of(flags.audit_webhook_config_file), batching), b""))
-    return Auditor(policy, sinks) if policy is not None and sinks else None
+    strict = flags.audit_log_mode == "blocking-strict"
+    return Auditor(policy, sinks, strict=strict) if policy is not None and sinks else None
 
 
 def _log_file(flags: Options) -> LogFile:
     try:
-        return LogFile(
+        return (BatchedLogFile if flags.audit_log_mode == "batch" else LogFile)(
             flags.audit_log_path,
             megabytes=flags.audit_log_maxsize,
             backups=flags.audit_log_maxbackup,

@@ -42,14 +42,15 @@ class Webhook:
         self._arrived = asyncio.Event()
         self._due = asyncio.Event()  # a batch is full, or old enough
 
-    def write(self, line: bytes) -> None:
+    def write(self, line: bytes) -> bool:
         if len(self._events) >= self._batching.kept:
             self.dropped += 1
-            return
+            return False
         self._events.append(line)
         self._arrived.set()
         if len(self._events) >= self._batching.size:
             self._due.set()
+        return True
 
     async def run(self) -> None:
         """Send until cancelled; then once more what is left."""

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from apiserver.aggregation import priorities, registration
 from tests.apiserver.aggregation.conftest import APISERVICES, World
@@ -101,3 +102,20 @@ def test_what_is_needed_no_more() -> None:
     own = {"metadata": {"name": "v1.own.io"}, "spec": {}}
     found = registration.leftover({"v1.apps": kept}, [kept, gone, custom, own], managed=registration.ON_START)
     assert found == ["v1beta1.apps"]
+
+
+async def test_what_does_not_answer_is_counted(world: World) -> None:
+    metrics = world.client.server.api.metrics
+    await world.client.ok("POST", APISERVICES, world.api_service())
+    await world.make_service()
+    await world.make_endpoints("192.0.2.7")
+    async with world.serving():
+        await world.reason("Passed")
+        name = world.api_service()["metadata"]["name"]
+        assert f'aggregator_unavailable_apiservice{{name="{name}"}} 0.0' in generate_latest(metrics).decode()
+    await world.make_endpoints()
+    await world.reason("MissingEndpoints")
+    text = generate_latest(metrics).decode()
+    assert f'aggregator_unavailable_apiservice{{name="{name}"}} 1.0' in text
+    assert f'aggregator_unavailable_apiservice_total{{name="{name}",reason="MissingEndpoints"}} 1.0' in text
+    assert 'aggregator_unavailable_apiservice{name="v1.apps"} 0.0' in text

@@ -14,11 +14,14 @@ from typing import Any
 import orjson
 import pytest
 
+from apiserver.audit import build
 from apiserver.audit.logfile import LogFile
 from apiserver.audit.webhook import Batching, Webhook
+from apiserver.configfile import BadFile
+from apiserver.options import Options
 from pocketkube.client.config import ClientConfig
 from tests.apiserver.audit.test_policy import write
-from tests.apiserver.server import Client, pod, running
+from tests.apiserver.server import Client, eventually, pod, running
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -272,3 +275,31 @@ async def test_half_of_it_is_off(tmp_path: Path, flag: str) -> None:
     flags: dict[str, Any] = {flag: value}
     async with running(tmp_path, **flags) as client:
         assert client.server.api.auditor is None
+
+
+@pytest.mark.parametrize(("mode", "code"), [("blocking", 200), ("batch", 200), ("blocking-strict", 500)])
+async def test_a_disk_that_is_full(tmp_path: Path, mode: str, code: int) -> None:
+    policy = write(tmp_path / "policy.yaml", {"level": "Metadata"})
+    flags: dict[str, Any] = {"audit_policy_file": policy, "audit_log_path": "/dev/full", "audit_log_mode": mode}
+    async with running(tmp_path, **flags) as client:
+        answer = await client("GET", MAPS)
+    assert answer.status == code
+    assert (b"failed to store audit event" in answer.body) is (code == 500)
+
+
+async def test_events_of_a_moment_are_written_together(tmp_path: Path) -> None:
+    policy, path = write(tmp_path / "policy.yaml", {"level": "Metadata"}), tmp_path / "audit.log"
+    flags: dict[str, Any] = {"audit_policy_file": policy, "audit_log_path": str(path), "audit_log_mode": "batch"}
+    async with running(tmp_path, **flags) as client:
+        for _ in range(3):
+            await client.ok("GET", MAPS)
+
+        async def written() -> bool:
+            return len(path.read_bytes().splitlines()) == 6
+
+        await eventually(written)
+
+
+async def test_no_such_mode(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="supported values: batch, blocking, blocking-strict"):
+        build(Options(audit_log_mode="never"))

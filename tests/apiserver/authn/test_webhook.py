@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,4 @@ async def test_a_server_with_the_flag(server: Judge, tmp_path: Path) -> None:
         assert (await admin.acting_as("bad")("GET", "/api/v1/nodes")).status == 401
     assert server.seen[0].json()["apiVersion"] == "authentication.k8s.io/v1beta1"
     assert server.seen[0].headers["authorization"] == "Bearer our-secret"
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", server.seen[0].headers["traceparent"])
