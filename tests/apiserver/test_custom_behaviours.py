@@ -446,7 +446,7 @@ async def test_yaml_for_everything(client: Client) -> None:
         answer = await client(method, path, accept="application/yaml")
         assert answer.headers["content-type"] == "application/yaml"
         assert yaml.safe_load(answer.body)["kind"] == kind
-    assert (await client("GET", f"{WIDGETS}/none", accept="text/html")).json()["code"] == 404
+    assert (await client("GET", f"{WIDGETS}/none", accept="text/html")).json()["code"] == 406
 
 
 async def test_patches(client: Client) -> None:
