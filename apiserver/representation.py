@@ -299,7 +299,11 @@ def _join(resource: Resource, entries: Sequence[Entry], begin: bytes, *, end: by
             begin, between = begin + b"{", b",{"
             data = [memoryview(each)[size:] for each in data]
         else:
-            data = [orjson.dumps(_item(orjson.loads(each))) for each in data]
+            begin, between = begin + b"{", b",{"
+            data = [
+                memoryview(each)[size:] if each.startswith(item) else orjson.dumps(_item(orjson.loads(each)))[1:]
+                for each in data
+            ]
     if begin:
         data[0] = b"%b%b" % (begin, data[0])
     if end:

@@ -13,7 +13,7 @@ def subject(encoded: str, oid: str) -> list[str]:
     from cryptography.x509 import ObjectIdentifier, load_pem_x509_csr
 
     try:
-        csr = load_pem_x509_csr(base64.b64decode(encoded))
+        found = load_pem_x509_csr(base64.b64decode(encoded)).subject.get_attributes_for_oid(ObjectIdentifier(oid))
     except ValueError:
         return []
-    return [str(a.value) for a in csr.subject.get_attributes_for_oid(ObjectIdentifier(oid))]
+    return [str(attribute.value) for attribute in found]
