@@ -44,10 +44,16 @@ def approved(csr: Obj, message: str, now: str) -> Obj:
 
 
 def parse(csr: Obj) -> CertificateSigningRequest:
-    """The PKCS#10 request. Raises ValueError."""
+    """The PKCS#10 request, all of whose parts can be read. Raises ValueError."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
 
-    return x509.load_pem_x509_csr(base64.b64decode(csr["spec"]["request"]))
+    request = x509.load_pem_x509_csr(base64.b64decode(csr["spec"]["request"]))
+    try:
+        _ = request.subject, request.extensions, request.public_key()  # each is read when it is first asked for
+    except (UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as wrong:
+        raise ValueError(str(wrong)) from None
+    return request
 
 
 def subject(request: CertificateSigningRequest) -> tuple[str, list[str]]:
