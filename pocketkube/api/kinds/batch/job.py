@@ -191,6 +191,8 @@ def _failure_policy(policy: Obj, spec: Obj, path: str) -> Errors:
 def _validate_update(obj: Obj, old: Obj) -> Errors:
     spec, before = obj["spec"], old["spec"]
     wrong = validate_selected(spec, "spec")
+    if before.get("manualSelector") or CONTROLLER_UID in _labels(before):  # jobs of earlier releases lack the label
+        wrong += _generated(obj)
     wrong += checks.immutable("spec.selector", spec.get("selector"), before.get("selector"))
     wrong += _completions(spec, before)
     if not _same_template(obj, old):

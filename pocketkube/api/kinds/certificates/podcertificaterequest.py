@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds.certificates import _issued
 from pocketkube.api.kinds.certificates.certificatesigningrequest import signer_name
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
@@ -72,6 +73,8 @@ KIND = Kind(
     prepare_create=workload.begins(),
     validate=_validate,
     validate_update=_validate_update,
+    validate_status=_issued.validate_status,
+    resets={"status": ("spec", "metadata")},
     selectable={
         "spec.signerName": lambda obj: str(obj["spec"].get("signerName") or ""),
         "spec.podName": lambda obj: str(obj["spec"].get("podName") or ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +27,31 @@ _COLUMNS = (
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     wrong = [field.required(f"spec.{name}") for name in ("leaseName", "binaryVersion") if not spec.get(name)]
+    versions = {name: spec[name] for name in ("emulationVersion", "binaryVersion") if spec.get(name)}
+    known = {name: found for name, text in versions.items() if (found := _version(text)) is not None}
+    wrong += [
+        field.invalid(f"spec.{name}", text, "must be a valid semantic version")
+        for name, text in versions.items()
+        if name not in known
+    ]
+    if len(known) == 2 and known["binaryVersion"] < known["emulationVersion"]:
+        why = "must be greater than or equal to `emulationVersion`"
+        wrong.append(field.invalid("spec.binaryVersion", spec["binaryVersion"], why))
+    if not spec.get("strategy"):
+        wrong.append(field.required("spec.strategy"))
     if spec.get("strategy") == "OldestEmulationVersion" and not spec.get("emulationVersion"):
         why = "must be specified when `strategy` is 'OldestEmulationVersion'"
         wrong.append(field.required("spec.emulationVersion", why))
     return wrong
+
+
+def _version(text: str) -> tuple[int, ...] | None:
+    """The numbers of a semantic version; None for what is none."""
+    match = _SEMANTIC.fullmatch(text)
+    return tuple(map(int, match.groups())) if match else None
+
+
+_SEMANTIC = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 
 
 def _validate_update(obj: Obj, old: Obj) -> Errors:

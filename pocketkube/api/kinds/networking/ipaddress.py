@@ -8,7 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
-from pocketkube.api.meta import field
+from pocketkube.api.meta import field, names
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -28,7 +28,18 @@ def _validate(obj: Obj) -> Errors:
         wrong.append(field.invalid("metadata.name", name, "must be a valid IP address in canonical form"))
     if parent is None:
         return [*wrong, field.required("spec.parentRef")]
-    return wrong + [field.required(f"spec.parentRef.{x}") for x in ("resource", "name") if not parent.get(x)]
+    wrong += checks.named("spec.parentRef.group", parent.get("group") or "", _group)
+    for part in ("resource", "name", "namespace"):
+        if value := parent.get(part):
+            wrong += checks.named(f"spec.parentRef.{part}", value, names.is_path_segment)
+        elif part != "namespace":
+            wrong.append(field.required(f"spec.parentRef.{part}"))
+    return wrong
+
+
+def _group(name: str) -> list[str]:
+    """The core group has no name."""
+    return names.is_dns_subdomain(name) if name else []
 
 
 def _validate_update(obj: Obj, old: Obj) -> Errors:

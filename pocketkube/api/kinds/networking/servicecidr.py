@@ -25,12 +25,12 @@ def _validate(obj: Obj) -> Errors:
     if not cidrs:
         return [field.required("spec.cidrs", "at least one CIDR required")]
     if len(cidrs) > 2:
-        return [field.invalid("spec", obj["spec"], "may only hold up to 2 values")]
+        return [field.invalid("spec.cidrs", obj["spec"], "may only hold up to 2 values")]
     wrong: Errors = []
     if len({":" in cidr for cidr in cidrs}) < len(cidrs):
         wrong.append(
             field.invalid(
-                "spec",
+                "spec.cidrs",
                 obj["spec"],
                 "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64",
             )

@@ -187,14 +187,13 @@ def _toleration(toleration: Obj, path: str) -> Errors:
 
 def topology_spread(found: list[Obj], path: str) -> Errors:
     wrong: Errors = []
-    seen: set[tuple[str, str]] = set()
+    pairs = [(c.get("topologyKey", ""), c.get("whenUnsatisfiable", "")) for c in found]
     for at, constraint in enumerate(found):
         where = f"{path}[{at}]"
         wrong += _spread(constraint, where)
-        pair = (constraint.get("topologyKey", ""), constraint.get("whenUnsatisfiable", ""))
-        if pair in seen:
-            wrong.append(field.duplicate(f"{where}.{{topologyKey, whenUnsatisfiable}}", "{" + ", ".join(pair) + "}"))
-        seen.add(pair)
+        if pairs[at] in pairs[at + 1 :]:
+            shown = "{" + ", ".join(pairs[at]) + "}"
+            wrong.append(field.duplicate(f"{where}.{{topologyKey, whenUnsatisfiable}}", shown))
     return wrong
 
 

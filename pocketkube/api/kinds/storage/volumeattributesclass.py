@@ -8,7 +8,7 @@ from typing import Any
 from pocketkube.api.kinds import checks, columns
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import Kind
-from pocketkube.api.meta import field
+from pocketkube.api.meta import field, names
 from pocketkube.api.schema import Schema
 
 Obj = dict[str, Any]
@@ -17,7 +17,12 @@ _COLUMNS = (columns.NAME, columns.text("DriverName", "Which driver it is for."),
 
 
 def _validate(obj: Obj) -> Errors:
-    wrong: Errors = [] if obj.get("driverName") else [field.required("driverName")]
+    driver = obj.get("driverName") or ""
+    wrong = (
+        checks.named("driverName", driver.lower(), names.is_qualified_name)
+        if driver
+        else [field.required("driverName")]
+    )
     return (
         wrong
         if obj.get("parameters")
@@ -26,12 +31,10 @@ def _validate(obj: Obj) -> Errors:
 
 
 def _validate_update(obj: Obj, old: Obj) -> Errors:
-    wrong = _validate(obj)
-    if obj.get("driverName") != old.get("driverName"):
-        wrong.append(field.invalid("driverName", obj.get("driverName"), checks.IMMUTABLE))
-    if obj.get("parameters") != old.get("parameters"):
-        wrong.append(field.invalid("parameters", obj.get("parameters"), checks.IMMUTABLE))
-    return wrong
+    fixed = ("driverName", "parameters")
+    return [
+        field.forbidden(name, f"updates to {name} are forbidden.") for name in fixed if obj.get(name) != old.get(name)
+    ]
 
 
 def _row(obj: Obj, now: datetime) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds import checks, columns, conditions, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
 from pocketkube.api.meta import field
@@ -32,6 +32,31 @@ def _validate_update(obj: Obj, old: Obj) -> Errors:
     return checks.immutable("spec.resource", obj["spec"]["resource"], (old.get("spec") or {}).get("resource"))
 
 
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    """How far it is: the version is set once, an outcome stays, and nothing runs that has one."""
+    status, before = obj.get("status") or {}, old.get("status") or {}
+    found = status.get("conditions") or []
+    revision, path = status.get("resourceVersion") or "", "status.resourceVersion"
+    wrong: Errors = []
+    if revision and not revision.removeprefix("-").isdecimal():
+        why = f'failed to parse resource version "{revision}": strconv.ParseInt: parsing "{revision}": invalid syntax'
+        wrong.append(field.invalid(path, revision, why))
+    elif revision:
+        wrong += checks.not_negative(path, int(revision))
+    wrong += conditions.validate(found, "status.conditions")
+    if before.get("resourceVersion") and before["resourceVersion"] != revision:
+        wrong.append(field.invalid(path, revision, "cannot be updated"))
+    true, was = ({c["type"] for c in cs if c.get("status") == "True"} for cs in (found, before.get("conditions") or ()))
+    faults = [
+        ({"Succeeded", "Failed"} <= true, "Both success and failed conditions cannot be true at the same time"),
+        ({"Succeeded", "Running"} <= true, "Running condition cannot be true when success condition is true"),
+        ({"Failed", "Running"} <= true, "Running condition cannot be true when failed condition is true"),
+        ("Succeeded" in was - true, "Success condition cannot be set to false once it is true"),
+        ("Failed" in was - true, "Failed condition cannot be set to false once it is true"),
+    ]
+    return wrong + [field.invalid("status.conditions", found, why) for broken, why in faults if broken]
+
+
 def _row(obj: Obj, now: datetime) -> list[Any]:
     resource = (obj.get("spec") or {}).get("resource") or {}
     group = f".{resource['group']}" if resource.get("group") else ""
@@ -55,4 +80,5 @@ KIND = Kind(
     resets={"status": ("spec", "metadata")},
     validate=_validate,
     validate_update=_validate_update,
+    validate_status=_validate_status,
 )
