@@ -102,7 +102,7 @@ def is_optional(kind: str) -> bool:
 
 def as_list(source: str) -> str:
     """An expression of an optional value, as one that gives it in a list, or an empty list. Composed variables are so."""
-    return f"[?({source}\n)]"
+    return f"[?optional.none().or({source}\n)]"
 
 
 @lru_cache(maxsize=64)
