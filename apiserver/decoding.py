@@ -44,7 +44,12 @@ def parse(body: bytes, media: str, *, mode: str = "Ignore", definition: str = ""
     )
 
 
-_UNREAD = ("couldn't get version/kind", "error converting YAML", "yaml:")
+_UNREAD = (
+    "couldn't get version/kind",
+    "error converting YAML",
+    "yaml:",
+    "provided data does not appear to be a protobuf",
+)
 
 
 def parse_as(kind: Kind, body: bytes, media: str, *, mode: str = "Ignore") -> tuple[Any, list[str]]:

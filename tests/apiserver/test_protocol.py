@@ -73,6 +73,7 @@ async def test_methods(client: Client, method: str, path: str, code: int) -> Non
         pytest.param("/api/V1", 404, STATUS, id="case of a version"),
         pytest.param("/api/v2/pods", 404, STATUS, id="no core version"),
         pytest.param("/api/v1/things", 404, STATUS, id="no resource"),
+        pytest.param("/api/v1/proxy/namespaces/default/pods/x", 404, STATUS, id="a proxy of the past"),
         pytest.param("/apis/apps/v9", 404, STATUS, id="no version"),
         pytest.param("/apis/apps/v9/deployments", 404, STATUS, id="no version of a resource"),
         pytest.param("/apis/nothing.io", 404, PAGE, id="no group"),
@@ -423,3 +424,10 @@ async def test_a_timeout_that_is_none(client: Client, text: str, words: str) -> 
     answer = await client("GET", f"{MAPS}?timeout={text}")
     assert (answer.status, answer.message.startswith("invalid timeout specified in the request URL - ")) == (400, True)
     assert words in answer.message
+
+
+async def test_what_is_no_protobuf_is_shown(client: Client) -> None:
+    answer = await client("POST", MAPS, config_map("a"), media="application/vnd.kubernetes.protobuf")
+    why = "the object provided is unrecognized (must be of type ConfigMap): provided data does not appear to be a protobuf"
+    assert (answer.status, answer.message.startswith(why)) == (400, True)
+    assert answer.message.endswith(' ({"apiVersion":"v1","kind":"Con ...)')
