@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from apiserver.authn.oidc.settings import Issuer, Mapping, Rule
 from apiserver.configfile import read
-from pocketkube.api.cel.variables import CLAIMS, USER
 from pocketkube.api.kinds import expressions
 from pocketkube.api.meta import field
 
@@ -95,7 +94,7 @@ def _errors(jwt: list[Obj]) -> Iterator[field.FieldError]:
         yield from _mapping_errors(f"{path}.claimMappings", entry)
         for j, rule in enumerate(entry.get("userValidationRules") or ()):
             where = f"{path}.userValidationRules[{j}].expression"
-            yield from _expression_errors(where, rule.get("expression") or "", USER, ("bool",))
+            yield from _expression_errors(where, rule.get("expression") or "", "user", ("bool",))
 
 
 def _issuer_errors(path: str, issuer: Obj) -> Iterator[field.FieldError]:
@@ -164,7 +163,7 @@ def _rule_errors(path: str, rules: list[Obj]) -> Iterator[field.FieldError]:
             if rule.get("requiredValue"):
                 why = "requiredValue can't be set when expression is set"
                 yield field.invalid(f"{where}.requiredValue", rule["requiredValue"], why)
-            yield from _expression_errors(f"{where}.expression", expression, CLAIMS, ("bool",))
+            yield from _expression_errors(f"{where}.expression", expression, "claims", ("bool",))
 
 
 def _mapping_errors(path: str, entry: Obj) -> Iterator[field.FieldError]:
@@ -180,7 +179,7 @@ def _mapping_errors(path: str, entry: Obj) -> Iterator[field.FieldError]:
         if expression:
             if prefix is not None:
                 yield field.invalid(f"{path}.{name}.prefix", prefix, "prefix can't be set when expression is set")
-            yield from _expression_errors(f"{path}.{name}.expression", expression, CLAIMS, _VALUES)
+            yield from _expression_errors(f"{path}.{name}.expression", expression, "claims", _VALUES)
         elif claim and prefix is None and name != "uid":
             why = "prefix is required when claim is set. It can be set to an empty string to disable prefixing"
             yield field.required(f"{path}.{name}.prefix", why)
@@ -230,14 +229,16 @@ def _extra_errors(path: str, extra: list[Obj]) -> Iterator[field.FieldError]:
         if not entry.get("valueExpression"):
             yield field.required(f"{where}.valueExpression", "valueExpression is required")
         else:
-            yield from _expression_errors(f"{where}.valueExpression", entry["valueExpression"], CLAIMS, _VALUES)
+            yield from _expression_errors(f"{where}.valueExpression", entry["valueExpression"], "claims", _VALUES)
 
 
 def _expression_errors(
-    path: str, expression: str, variables: tuple[str, ...], gives: tuple[str, ...]
+    path: str, expression: str, seen: Literal["claims", "user"], gives: tuple[str, ...]
 ) -> Iterator[field.FieldError]:
-    """`gives`: the types that its value may have."""
+    """`seen`: what it is over; `gives`: the types that its value may have."""
     if not expression:
         yield field.required(path, "expression is required")
         return
-    yield from expressions.compiled(path, expression, variables, gives=gives)
+    from pocketkube.api.cel.variables import CLAIMS, USER
+
+    yield from expressions.compiled(path, expression, CLAIMS if seen == "claims" else USER, gives=gives)

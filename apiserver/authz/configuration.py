@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiserver.configfile import read
-from pocketkube.api.cel.variables import AUTHORIZATION
 from pocketkube.api.kinds import expressions
 from pocketkube.api.meta import field
 from pocketkube.api.meta import names as name_rules
@@ -133,6 +132,8 @@ def _webhook_errors(path: str, given: Obj) -> Iterator[field.FieldError]:
 
 
 def _condition_errors(path: str, given: Obj) -> Iterator[field.FieldError]:
+    from pocketkube.api.cel.variables import AUTHORIZATION
+
     conditions = given.get("matchConditions") or []
     version = given.get("matchConditionSubjectAccessReviewVersion")
     if conditions and not version:

@@ -59,7 +59,7 @@ class Budget:
 
     def charge(self, cheap: int, tree: Node, variables: Mapping[str, Any]) -> None:
         """For an expression that is about to run. Raises OutOfBudget, and EvaluationError if it alone costs too much."""
-        if self._size() <= cheap:
+        if cheap == _SIZES[0] or self._size() <= cheap:
             return
         shapes = {name: cost.OfData([value]) for name, value in variables.items()}
         amount = cost.estimate(tree, shapes)

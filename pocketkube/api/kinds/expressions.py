@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pocketkube.api.cel.variables import CONDITION, Composed, of_policy
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.meta import field
 
+if TYPE_CHECKING:
+    from pocketkube.api.cel.variables import Composed
+
 Obj = dict[str, Any]
+
+# As in `cel.variables`, which only those load who meet an expression.
+CONDITION = ("object", "oldObject", "request:AdmissionRequest", "authorizer:Authorizer")
 
 
 def compiled(
@@ -39,6 +44,7 @@ class OfPolicy:
     def add(self, path: str, name: str, text: str) -> Errors:
         """A variable, which sees those before it."""
         from pocketkube.api import cel
+        from pocketkube.api.cel.variables import of_policy
 
         wrong = self.compiled(path, text)
         kind = "dyn"
@@ -49,6 +55,8 @@ class OfPolicy:
         return wrong
 
     def compiled(self, path: str, text: str, *, gives: tuple[str, ...] = (), authorizer: bool = True) -> Errors:
+        from pocketkube.api.cel.variables import of_policy
+
         seen = of_policy(params=self._params, authorizer=authorizer)
         return compiled(path, text, seen, gives=gives, composed=self._composed)
 

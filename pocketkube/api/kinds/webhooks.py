@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from pocketkube.api.cel.variables import CONDITION
 from pocketkube.api.kinds import checks, columns, expressions
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.meta import field
@@ -159,7 +158,7 @@ def _resources(found: list[str], path: str) -> Errors:
     return wrong
 
 
-def match_conditions(found: list[Obj], path: str, variables: tuple[str, ...] = CONDITION) -> Errors:
+def match_conditions(found: list[Obj], path: str, variables: tuple[str, ...] = expressions.CONDITION) -> Errors:
     wrong: Errors = []
     if len(found) > 64:
         return [field.too_many(path, len(found), 64)]

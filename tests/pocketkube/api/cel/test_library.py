@@ -10,6 +10,7 @@ import pytest
 from pocketkube.api import cel
 from pocketkube.api.cel.library.catalogue import FUNCTIONS
 from pocketkube.api.cel.library.function import parameters, result
+from pocketkube.api.kinds import expressions
 
 VALUES = {"text": "a1b2", "items": [3, 1, 2], "table": {"a": 1, "b": 2}}
 
@@ -255,6 +256,10 @@ def test_variables_are_run_as_they_are() -> None:
     source = "request.namespace == 'a' && 'g' in request.userInfo.groups && request.userInfo.extra['k'][0] == 'v'"
     program = cel.compile_expression(f"{source} && request.kind.group.startsWith('app')", cel.CONDITION)
     assert program.run({"request": request}) is True
+
+
+def test_kinds_name_the_same_variables() -> None:
+    assert expressions.CONDITION == cel.CONDITION
 
 
 def test_signatures() -> None:
