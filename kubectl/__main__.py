@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 from typing import Any
 
 import httpx
 
-from kubectl import commands
+from kubectl import commands, plugins
 from kubectl.command import Command
 from kubectl.errors import CommandError, UsageError, sentence
 from kubectl.session import Session
@@ -21,9 +22,9 @@ GROUPS = {
     "Basic": ("create", "expose", "run", "set", "explain", "get", "edit", "delete"),
     "Deploy": ("rollout", "scale", "autoscale"),
     "Cluster": ("certificate", "cluster-info", "top", "cordon", "uncordon", "drain", "taint"),
-    "Troubleshooting": ("describe", "logs", "attach", "exec", "port-forward", "cp", "auth", "events"),
-    "Advanced": ("diff", "apply", "patch", "replace", "wait"),
-    "Settings": ("label", "annotate"),
+    "Troubleshooting": ("describe", "logs", "attach", "exec", "port-forward", "proxy", "cp", "auth", "debug", "events"),
+    "Advanced": ("diff", "apply", "patch", "replace", "wait", "kustomize"),
+    "Settings": ("label", "annotate", "completion"),
 }
 
 
@@ -34,7 +35,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"conflict_handler": "resolve", **options})
 
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse would exit with its own form
-        raise UsageError(message)
+        unknown = re.match(r"unrecognized arguments: (-[^\s=]+)", message)
+        missing = re.match(r"the following arguments are required: --([^\s,/]+)", message)
+        if unknown and not unknown[1].startswith("--"):
+            flag = unknown[1].lstrip("-")
+            raise UsageError(f"unknown shorthand flag: '{flag[0]}' in -{flag}", self.prog)
+        if unknown:
+            raise UsageError(f"unknown flag: {unknown[1]}", self.prog)
+        if missing:
+            raise UsageError(f'required flag(s) "{missing[1]}" not set', "")
+        raise UsageError(message, self.prog)
 
 
 def global_flags(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +92,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _main(leading, words)
     except UsageError as error:
-        print(f"error: {error}\nSee 'kubectl --help' for usage.", file=sys.stderr)
+        hint = f"\nSee '{error.program} --help' for usage." if error.program else ""
+        print(f"error: {error}{hint}", file=sys.stderr)
     except (CommandError, ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
     except StatusError as error:
@@ -104,10 +115,14 @@ def _main(leading: Parser, words: list[str]) -> int:
         return 0
     found = commands.find(rest[0])
     if found is None:
+        if len(rest) < len(words):
+            raise CommandError(f"flags cannot be placed before plugin name: {words[0]}")
+        plugins.run(rest)
         raise CommandError(f'unknown command "{rest[0]}" for "kubectl"')
     name, command = found
     inner, tail = _split_tail(rest[1:])
     parser = build_parser(name, command)
+    inner = _plain_booleans(parser, inner)
     # names may come after flags, as in `get configmap -n kube-public cluster-info`; a parser with subcommands cannot have that
     args = parser.parse_args(inner) if command.subcommands else parser.parse_intermixed_args(inner)
     values = {**DEFAULTS, **vars(before[0]), **vars(args), "tail": tail}
@@ -129,6 +144,30 @@ def _leading_flags(parser: Parser, words: list[str]) -> tuple[argparse.Namespace
         )
         index += 2 if takes and not (flag.startswith("--") and "=" in flag) else 1
     return parser.parse_args(words[:index]), len(words) - index
+
+
+def _plain_booleans(parser: argparse.ArgumentParser, words: list[str]) -> list[str]:
+    """`--flag=true` is `--flag`, and `--flag=false` nothing, where the flag takes no value."""
+    options = _options(parser)
+    out = []
+    for word in words:
+        name, sign, value = word.partition("=")
+        action = options.get(name) if sign else None
+        if action is None or action.nargs != 0 or value.lower() not in ("true", "false"):
+            out.append(word)
+        elif value.lower() == "true":
+            out.append(name)
+    return out
+
+
+def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """By flag, those of subcommands too."""
+    found: dict[str, argparse.Action] = {}
+    for action in parser._actions:
+        found |= dict.fromkeys(action.option_strings, action)
+        for nested in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
+            found |= _options(nested)
+    return found
 
 
 def _split_tail(words: list[str]) -> tuple[list[str], list[str] | None]:

@@ -12,7 +12,11 @@ class CommandError(Exception):
 
 
 class UsageError(CommandError):
-    """The words of the command are wrong; a hint at --help follows."""
+    """The words of the command are wrong; a hint at the --help of `program` follows, unless it is empty."""
+
+    def __init__(self, message: str, program: str = "kubectl"):
+        super().__init__(message)
+        self.program = program
 
 
 def sentence(error: StatusError, *, while_: str = "") -> str:

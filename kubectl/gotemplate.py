@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<char>'(?:\\.|[^'\\])+')|(?P<number>[-+]?(?:0[xX][\da-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?))"""
     r"""|(?P<field>(?:\$\w*|\))?(?:\.[A-Za-z_][\w]*)+|\$\w*)|(?P<dot>\.)|(?P<word>[A-Za-z_]\w*)|(?P<sign>:=|[|(),=)]))"""
 )
+_KEYWORD = re.compile(r"(if|range|with|else|end|define|block|template|break|continue)\b")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -111,7 +112,8 @@ class _Reader:
                 if text:
                     found.append(Node("text", text))
                 continue
-            word, _, rest = text.partition(" ")
+            keyword = _KEYWORD.match(text)
+            word, rest = (keyword[0], text[keyword.end() :]) if keyword else ("", text)
             if word in ("end", "else"):
                 return found, (word, rest.strip())
             found += self._action(word, rest.strip(), text)

@@ -10,11 +10,14 @@ from kubectl.session import Session
 Obj = dict[str, Any]
 
 
-async def mark(session: Session, target: Target, node: Obj, *, unschedulable: bool) -> None:
+async def mark(session: Session, target: Target, node: Obj, *, unschedulable: bool, dry_run: str = "none") -> None:
     """Cordon or uncordon one node, saying so."""
     word = "cordoned" if unschedulable else "uncordoned"
     if bool(node["spec"].get("unschedulable")) == unschedulable:
         session.say(f"node/{target.name} already {word}")
+        return
+    if dry_run == "client":
+        session.say(f"node/{target.name} {word} (dry run)")
         return
     patch = {"spec": {"unschedulable": True if unschedulable else None}}
     await session.client.patch(target.resource, target.name, patch, type="strategic", fieldManager="kubectl-cordon")

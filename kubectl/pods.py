@@ -65,15 +65,18 @@ async def running_pod(session: Session, word: str, *, seconds: float = 60) -> Ob
 def container_of(session: Session, pod: Obj, wanted: str, *, quiet: bool = False) -> str:
     """The container asked for, or the pod's default. Raises CommandError naming those there are."""
     spec = pod["spec"]
-    every = [c["name"] for m in ("containers", "initContainers", "ephemeralContainers") for c in spec.get(m) or ()]
+    marks = {"containers": "", "initContainers": " (init)", "ephemeralContainers": " (ephem)"}
+    every = {c["name"]: f"{c['name']}{mark}" for m, mark in marks.items() for c in spec.get(m) or ()}
     if wanted:
         if wanted not in every:
-            raise CommandError(f"container {wanted} not found in pod {pod['metadata']['name']}")
+            raise CommandError(
+                f"container {wanted} is not valid for pod {pod['metadata']['name']} out of: {', '.join(every.values())}"
+            )
         return wanted
     marked = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER)
     if marked in every:
         return str(marked)
     first: str = spec["containers"][0]["name"]
     if len(every) > 1 and not quiet:
-        session.warn(f'Defaulted container "{first}" out of: {", ".join(every)}')
+        session.warn(f'Defaulted container "{first}" out of: {", ".join(every.values())}')
     return first

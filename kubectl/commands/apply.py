@@ -9,6 +9,7 @@ import orjson
 
 from kubectl import printers
 from kubectl.command import Command, Parser, add_files, add_output, add_selectors, add_write, suffix, write_params
+from kubectl.lastapplied import COMMANDS
 from kubectl.merge import LAST_APPLIED, last_applied, three_way
 from kubectl.pruning import check, prune
 from kubectl.resolve import Target, each, targets
@@ -106,4 +107,6 @@ async def _client_side(session: Session, args: argparse.Namespace, target: Targe
     return result, "unchanged" if same else "configured"
 
 
-COMMAND = Command(help="Apply a configuration to a resource by file name or stdin", run=run, arguments=arguments)
+COMMAND = Command(
+    help="Apply a configuration to a resource by file name or stdin", run=run, arguments=arguments, subcommands=COMMANDS
+)

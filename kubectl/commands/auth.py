@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from kubectl import printers
+from kubectl import printers, reconciling
 from kubectl.command import Command, Parser
 from kubectl.errors import CommandError
 from kubectl.session import Session
@@ -109,6 +109,7 @@ async def _whoami(session: Session, args: argparse.Namespace) -> int:
 COMMAND = Command(
     help="Inspect authorization",
     subcommands={
+        "reconcile": reconciling.COMMAND,
         "can-i": Command(help="check whether an action is allowed", run=_can_i, arguments=_can_i_arguments),
         "whoami": Command(help="show who you are to the server", run=_whoami, arguments=_whoami_arguments),
     },

@@ -47,7 +47,7 @@ def problem(pod: Obj, args: argparse.Namespace) -> str:
 async def run(session: Session, args: argparse.Namespace) -> int:
     nodes = await objects(session, ["nodes", *args.words], args)
     for target, node in nodes:
-        await mark(session, target, node, unschedulable=True)
+        await mark(session, target, node, unschedulable=True, dry_run=args.dry_run)
     for target, _ in nodes:
         await _drain(session, args, target)
     return 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from kubectl import printers
-from kubectl.command import Command, Parser, add_files, add_selectors
+from kubectl.command import Command, Parser, add_files, add_selectors, suffix
+from kubectl.describing import podspec
+from kubectl.describing.writing import Page
 from kubectl.errors import CommandError
 from kubectl.resolve import Target, objects
 from kubectl.session import Session
@@ -152,19 +154,27 @@ async def _history(session: Session, args: argparse.Namespace) -> int:
         found = await _revisions(session, obj, target)
         if args.revision:
             if args.revision not in found:
-                raise CommandError(f"unable to find the specified revision {args.revision} in history")
+                raise CommandError("unable to find the specified revision")
             session.say(f"{target.label} with revision #{args.revision}")
-            session.out.write(printers.to_yaml(_template(found[args.revision])))
+            session.say(_shown(_template(found[args.revision])))
             continue
         if not found:
             session.say(f"{target.label} \nNo rollout history found.")
             continue
-        rows = [["REVISION", "CHANGE-CAUSE"]]
-        for number in sorted(found):
-            rows.append([str(number), (found[number]["metadata"].get("annotations") or {}).get(CAUSE, "<none>")])
+        rows = [(n, (found[n]["metadata"].get("annotations") or {}).get(CAUSE) or "<none>") for n in sorted(found)]
+        page = Page()
+        page.line("REVISION", "CHANGE-CAUSE")
+        for row in rows:
+            page.line(*row)
         session.say(f"{target.label} ")
-        session.say(printers.align(rows))
+        session.say(page.finish())
     return 0
+
+
+def _shown(template: Obj) -> str:
+    page = Page()
+    podspec.template(page, template)
+    return page.unaligned()
 
 
 def _undo_arguments(parser: Parser) -> None:
@@ -197,11 +207,15 @@ async def _undo(session: Session, args: argparse.Namespace) -> int:
                 f"{target.label} skipped rollback (current template already matches revision {args.to_revision})"
             )
             continue
+        if args.dry_run == "client":
+            session.out.write(f"{target.label} {_shown(template)}")
+            continue
+        params = {"dryRun": "All"} if args.dry_run == "server" else {}
         await session.client.patch(
             target.resource, target.name, [{"op": "replace", "path": "/spec/template", "value": wanted}],
-            namespace=target.namespace, type="json", fieldManager="kubectl-rollout",
+            namespace=target.namespace, type="json", fieldManager="kubectl-rollout", **params,
         )  # fmt: skip
-        session.say(f"{target.label} rolled back")
+        session.say(f"{target.label} rolled back{suffix(args)}")
     return 0
 
 
@@ -212,8 +226,21 @@ def _without_time(meta: Obj) -> Obj:
 # --- restart, pause, resume
 
 
-async def _patch(session: Session, args: argparse.Namespace, patch: Obj, word: str) -> int:
-    for target, _ in await objects(session, args.words, args):
+WITH_TEMPLATE = ("Deployment", "DaemonSet", "StatefulSet")
+
+
+async def _patch(
+    session: Session, args: argparse.Namespace, patch: Obj, *, word: str, refuse: Callable[[Target, Obj], str]
+) -> int:
+    """`refuse` says why an object is not patched; "" for those that are. One that is refused leaves the others to be done."""
+    code = 0
+    for target, obj in await objects(session, args.words, args):
+        why = refuse(target, obj)
+        if why:
+            group = f".{target.resource.group}" if target.resource.group else ""
+            session.warn(f'error: {target.resource.plural}{group} "{target.name}" {why}')
+            code = 1
+            continue
         await session.client.patch(
             target.resource,
             target.name,
@@ -223,20 +250,37 @@ async def _patch(session: Session, args: argparse.Namespace, patch: Obj, word: s
             fieldManager="kubectl-rollout",
         )
         session.say(f"{target.label} {word}")
-    return 0
+    return code
 
 
 async def _restart(session: Session, args: argparse.Namespace) -> int:
+    def refuse(target: Target, obj: Obj) -> str:
+        if target.resource.kind not in WITH_TEMPLATE:
+            return "restarting is not supported"
+        paused = target.resource.kind == "Deployment" and obj["spec"].get("paused")
+        return "can't restart paused deployment (run rollout resume first)" if paused else ""
+
     stamp = {RESTARTED: times.rfc3339(datetime.now(UTC))}
-    return await _patch(session, args, {"spec": {"template": {"metadata": {"annotations": stamp}}}}, "restarted")
+    patch = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
+    return await _patch(session, args, patch, word="restarted", refuse=refuse)
 
 
 async def _pause(session: Session, args: argparse.Namespace) -> int:
-    return await _patch(session, args, {"spec": {"paused": True}}, "paused")
+    def refuse(target: Target, obj: Obj) -> str:
+        if target.resource.kind != "Deployment":
+            return "pausing is not supported"
+        return "is already paused" if obj["spec"].get("paused") else ""
+
+    return await _patch(session, args, {"spec": {"paused": True}}, word="paused", refuse=refuse)
 
 
 async def _resume(session: Session, args: argparse.Namespace) -> int:
-    return await _patch(session, args, {"spec": {"paused": None}}, "resumed")
+    def refuse(target: Target, obj: Obj) -> str:
+        if target.resource.kind != "Deployment":
+            return "resuming is not supported"
+        return "" if obj["spec"].get("paused") else "is not paused"
+
+    return await _patch(session, args, {"spec": {"paused": None}}, word="resumed", refuse=refuse)
 
 
 COMMAND = Command(

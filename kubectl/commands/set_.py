@@ -182,6 +182,52 @@ async def _selector(session: Session, args: argparse.Namespace) -> int:
     return 0
 
 
+def _subject_arguments(parser: Parser) -> None:
+    _shared(parser)
+    for name in ("user", "group", "serviceaccount"):
+        parser.add_argument(f"--{name}", dest=f"subject_{name}", action="append", default=[])
+
+
+def _subjects(args: argparse.Namespace) -> list[Obj]:
+    """Raises CommandError where none is named or a service account is not NAMESPACE:NAME."""
+    group = "rbac.authorization.k8s.io"
+    found: list[Obj] = [{"kind": "User", "apiGroup": group, "name": name} for name in args.subject_user]
+    found += [{"kind": "Group", "apiGroup": group, "name": name} for name in args.subject_group]
+    for text in args.subject_serviceaccount:
+        namespace, sign, name = text.partition(":")
+        if not sign or not namespace or not name or ":" in name:
+            raise CommandError("serviceaccount must be <namespace>:<name>")
+        found.append({"kind": "ServiceAccount", "name": name, "namespace": namespace})
+    if not found:
+        raise CommandError("you must specify at least one value of user, group or serviceaccount")
+    return found
+
+
+async def _subject(session: Session, args: argparse.Namespace) -> int:
+    wanted = _subjects(args)
+    for target, obj in await objects(session, args.words, args):
+        if target.resource.kind not in ("RoleBinding", "ClusterRoleBinding"):
+            raise CommandError("setting subjects is only supported for RoleBinding/ClusterRoleBinding")
+        have = obj.get("subjects") or []
+        more = [s for s in wanted if s not in have]
+        after = {**obj, "subjects": [*have, *more]}
+        if more and args.dry_run != "client":
+            params = {"fieldManager": args.field_manager, **({"dryRun": "All"} if args.dry_run == "server" else {})}
+            after = await session.client.patch(
+                target.resource,
+                target.name,
+                {"subjects": after["subjects"]},
+                namespace=target.namespace,
+                type="merge",
+                **params,
+            )
+        if args.output:
+            session.out.write(printers.printer(args.output)(after))
+        elif more:
+            session.say(f"{target.label} subjects updated{suffix(args)}")
+    return 0
+
+
 COMMAND = Command(
     help="Set specific features on objects",
     subcommands={
@@ -191,6 +237,9 @@ COMMAND = Command(
             help="update resource requests and limits", run=_resources, arguments=_resources_arguments
         ),
         "selector": Command(help="set the selector of a service", run=_selector, arguments=_shared),
+        "subject": Command(
+            help="update the users, groups or service accounts of a binding", run=_subject, arguments=_subject_arguments
+        ),
         "serviceaccount": Command(
             help="update the service account", run=_service_account, arguments=_shared, aliases=("sa",)
         ),

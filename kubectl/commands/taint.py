@@ -49,7 +49,7 @@ def changed(taints: list[Obj], word: str, *, overwrite: bool, node: str) -> list
         if not same:
             raise CommandError(f'taint "{word.removesuffix("-")}" not found')
         return rest
-    if same and not overwrite and same[0].get("value") != taint.get("value"):
+    if same and not overwrite:
         raise CommandError(
             f"node {node} already has {taint['key']} taint(s) with same effect(s) and --overwrite is false"
         )

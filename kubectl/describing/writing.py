@@ -34,6 +34,10 @@ class Page:
         self._align(lines, out, 0, len(lines), column=0)
         return "\n".join(out) + "\n"
 
+    def unaligned(self) -> str:
+        """With tabs between the cells."""
+        return "".join("  " * level + "\t".join(cells) + "\n" for level, cells in self._lines)
+
     def _align(self, lines: list[list[str]], out: list[str], first: int, last: int, *, column: int) -> None:
         at = first
         while at < last:
@@ -86,7 +90,7 @@ class Page:
                 rows.append(f"{key}{separator}{text}")
         self.line(title, rows[0] if rows else "<none>", level=level)
         for row in rows[1:]:
-            self.line("", row, level=level)
+            self.line("", row)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], *, level: int = 1) -> None:
         self.line(*head, level=level)

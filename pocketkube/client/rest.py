@@ -259,16 +259,18 @@ class Client:
         body: Any = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        check: bool = True,
     ) -> AsyncIterator[httpx.Response]:
-        """The response once its headers came; read it with aiter_raw(). `timeout` bounds nothing after that."""
-        content = b"" if body is None else orjson.dumps(body)
+        """The response once its headers came; read it with aiter_raw(). `timeout` bounds nothing after that. A `body` of bytes is sent as
+        it is. Without `check` a refusal is a response like any other."""
+        content = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         extensions = {"target": self._target(path, params), "stream": True, "timeout": {"read": REQUEST_SECONDS}}
         request = await self._request(method, content, _JSON, headers, extensions)
         if self.config.proxy_url:
             request.extensions["timeout"] = {"connect": 10.0}
         response = await self._streams.handle_async_request(request)
         try:
-            if response.status_code >= 400:
+            if check and response.status_code >= 400:
                 raise _error(response.status_code, await response.aread(), response.headers)
             yield response
         finally:

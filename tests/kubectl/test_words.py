@@ -16,9 +16,11 @@ from kubectl.waiting import duration
 from pocketkube.api.meta import errors
 
 VERBS = {
-    "annotate", "api-resources", "api-versions", "apply", "attach", "auth", "autoscale", "certificate", "cluster-info", "config", "cordon",
-    "cp", "create", "delete", "describe", "diff", "drain", "edit", "events", "exec", "explain", "expose", "get", "kustomize", "label",
-    "logs", "patch", "port-forward", "replace", "rollout", "run", "scale", "set", "taint", "top", "uncordon", "version", "wait",
+    "annotate", "api-resources", "api-versions", "apply", "attach", "auth", "autoscale", "certificate",
+    "cluster-info", "completion", "config", "cordon", "cp", "create", "debug", "delete", "describe", "diff",
+    "drain", "edit", "events", "exec", "explain", "expose", "get", "kustomize", "label", "logs", "options",
+    "patch", "plugin", "port-forward", "proxy", "replace", "rollout", "run", "scale", "set", "taint", "top",
+    "uncordon", "version", "wait",
 }  # fmt: skip
 
 
@@ -105,7 +107,7 @@ def test_a_refusal_reads_as_upstream() -> None:
     [
         pytest.param(["fly"], 'error: unknown command "fly" for "kubectl"', id="verb"),
         pytest.param(["--kubeconfig", "/nowhere/x", "get", "pods"], "/nowhere/x", id="kubeconfig"),
-        pytest.param(["get", "--nonsense"], "unrecognized arguments: --nonsense", id="flag"),
+        pytest.param(["get", "--nonsense"], "unknown flag: --nonsense", id="flag"),
         pytest.param(
             ["get", "pod", "--kubeconfig", "/nowhere/x", "web"], "/nowhere/x", id="a name after a flag is a name"
         ),
