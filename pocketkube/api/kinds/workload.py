@@ -53,6 +53,13 @@ def fill(obj: Obj, **values: Any) -> None:
             obj[name] = value
 
 
+def pending(obj: Obj) -> None:
+    """The phase of what has none yet."""
+    status: Obj = obj.get("status") or {}
+    if not status.get("phase"):
+        obj["status"] = {**status, "phase": "Pending"}
+
+
 def template(spec: Obj) -> None:
     """Default the pod template of a workload's spec."""
     found = spec.get("template")

@@ -230,6 +230,10 @@ def row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    return checks.not_negative_fields("status", obj.get("status") or {}, "currentReplicas", "desiredReplicas")
+
+
 KIND = Kind(
     group="autoscaling",
     version="v2",
@@ -248,5 +252,6 @@ KIND = Kind(
     prepare_create=workload.begins({"desiredReplicas": 0, "currentMetrics": None}),
     validate=_validate,
     validate_update=checks.on_update(_validate),
+    validate_status=_validate_status,
     convert=to_v2,
 )

@@ -20,6 +20,9 @@ _FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 def _default(obj: Obj) -> None:
     workload.spec_of(obj)
+    status: Obj = obj.get("status") or {}
+    if not status.get("phase"):
+        obj["status"] = {**status, "phase": "Active"}
     if name := obj["metadata"].get("name"):
         labels = obj["metadata"].get("labels")
         if labels is None:

@@ -40,6 +40,7 @@ _FILLS = {"iscsi": defaults.iscsi, "rbd": defaults.rbd, "azureDisk": defaults.az
 
 def _default(obj: Obj) -> None:
     spec = workload.spec_of(obj)
+    workload.pending(obj)
     if not spec.get("persistentVolumeReclaimPolicy"):
         spec["persistentVolumeReclaimPolicy"] = "Retain"
     workload.fill(spec, volumeMode="Filesystem")

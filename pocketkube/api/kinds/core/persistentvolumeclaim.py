@@ -33,6 +33,7 @@ _FIXED = "spec is immutable after creation except resources.requests and volumeA
 
 def _default(obj: Obj) -> None:
     spec = workload.spec_of(obj)
+    workload.pending(obj)
     defaults.claim_spec(spec)
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     if source and not reference:

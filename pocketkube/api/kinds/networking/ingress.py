@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pocketkube.api.kinds import checks, columns, workload
+from pocketkube.api.kinds import checks, columns, load_balancers, workload
 from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.kind import STATUS, Kind
 from pocketkube.api.meta import field, names
@@ -181,4 +181,5 @@ KIND = Kind(
     warnings=_warnings,
     validate=_validate,
     validate_update=checks.on_update(_validate),
+    validate_status=lambda obj, old: load_balancers.validate(obj),
 )

@@ -162,7 +162,7 @@ status: {desiredReplicas: 0, currentMetrics: null}
     ),
     "PersistentVolumeClaim v1": (
         "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}",
-        "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, volumeMode: Filesystem}",
+        "{spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, volumeMode: Filesystem}, status: {phase: Pending}}",
     ),
     "Secret v1": (
         "{stringData: {a: hello}, data: {b: Yg==}}",

@@ -42,6 +42,8 @@ def prepare_create(pod: Obj) -> None:
 def prepare_status(pod: Obj, old: Obj) -> None:
     """Owners and the QoS class are not the kubelet's to change; the one address is also the first of the list."""
     status = pod.get("status") or {}
+    if not status.get("podIP") and status.get("podIPs"):
+        status["podIP"] = status["podIPs"][0].get("ip", "")
     if (first := status.get("podIP")) and (status.get("podIPs") or [{}])[0].get("ip") != first:
         status["podIPs"] = [{"ip": first}]
     owners = old["metadata"].get("ownerReferences")

@@ -139,9 +139,20 @@ def validate_status(pod: Obj, old: Obj) -> Errors:
     ):
         if rule != "Always" and which in before:
             wrong += _transitions(status.get(which) or [], before[which], f"status.{which}", str(rule), sidecars)
-    for at, ip in enumerate(status.get("podIPs") or ()):
-        wrong += checks.ip(f"status.podIPs[{at}]", ip.get("ip", ""))
-    return wrong
+    return wrong + _addresses(status.get("podIPs") or [])
+
+
+def _addresses(found: list[Obj]) -> Errors:
+    """At most one of each family, each once."""
+    wrong: Errors = []
+    addresses = [one.get("ip", "") for one in found]
+    for at, ip in enumerate(addresses):
+        wrong += checks.ip(f"status.podIPs[{at}]", ip)
+    if len({":" in ip for ip in addresses}) < len(addresses) and len(addresses) > 1:
+        why = "may specify no more than one IP for each IP family"
+        wrong.append(field.invalid("status.podIPs", found, why))
+    repeated = (at for at, ip in enumerate(addresses) if ip in addresses[:at])
+    return wrong + [field.duplicate(f"status.podIPs[{at}]", found[at]) for at in repeated]
 
 
 def _transitions(new: list[Obj], old: list[Obj], path: str, policy: str, sidecars: set[Any]) -> Errors:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pocketkube.api.kinds import columns, workload
+from pocketkube.api.kinds import columns, load_balancers, workload
+from pocketkube.api.kinds.checks import Errors
 from pocketkube.api.kinds.core.service import families, validation
 from pocketkube.api.kinds.core.service.families import (
     is_headless,
@@ -14,6 +15,7 @@ from pocketkube.api.kinds.core.service.families import (
     needs_node_ports,
 )
 from pocketkube.api.kinds.kind import PROXY_VERBS, STATUS, Kind, Subresource
+from pocketkube.api.meta import field
 from pocketkube.api.schema import Schema
 
 __all__ = ["KIND", "is_headless", "needs_cluster_ip", "needs_health_port", "needs_node_ports"]
@@ -111,6 +113,12 @@ def _row(obj: Obj, now: datetime) -> list[Any]:
     ]
 
 
+def _validate_status(obj: Obj, old: Obj) -> Errors:
+    if obj["spec"]["type"] != "LoadBalancer" and load_balancers.points(obj):
+        return [field.forbidden(load_balancers.PATH, "may only be used when `spec.type` is 'LoadBalancer'")]
+    return load_balancers.validate(obj, modes=True)
+
+
 def _warnings(obj: Obj) -> list[str]:
     spec, notes = obj["spec"], obj["metadata"].get("annotations") or {}
     found = []
@@ -159,6 +167,7 @@ KIND = Kind(
     update_warnings=lambda obj, old: _warnings(obj),
     validate=validation.validate,
     validate_update=validation.validate_update,
+    validate_status=_validate_status,
     has_generation=False,
     validates_name_as="dns1035",
     create_on_update=True,
