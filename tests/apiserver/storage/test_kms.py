@@ -289,6 +289,7 @@ async def test_reload(plugin: Plugin, tmp_path: Path, socket: str) -> None:
         assert list(store.health_checks()) == ["kms-providers"]
         write(Path(path), [kms(socket), IDENTITY])
         await eventually(lambda: told("success"))
+        assert await store.encryption.check() == "", "however far the clock has gone meanwhile"
         await store.create(KEY, b"x")
         assert (await stored(store)).startswith(V2)
     finally:
