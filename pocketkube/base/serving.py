@@ -20,7 +20,7 @@ Asgi = Callable[..., Any]
 
 KEEP_ALIVE_SECONDS = 90.0
 STALL_SECONDS = 120.0  # in which a client must take a piece of what is written to it
-HANDSHAKE_SECONDS = 15.0
+HANDSHAKE_SECONDS = 32.0  # upstream's, for clients on machines that have much else to do
 SWEEP_SECONDS = 15.0
 
 
