@@ -171,7 +171,7 @@ async def test_health(plugin: Plugin, tmp_path: Path, socket: str, changes: dict
 
 async def test_a_service_that_comes_late(tmp_path: Path, socket: str) -> None:
     """Writes fail as long as it is away, then do not; whoever reads knows why."""
-    store = store_of(tmp_path, kms(socket, timeout="200ms"), IDENTITY)
+    store = store_of(tmp_path, kms(socket, timeout="1500ms"), IDENTITY)
     async with running(tmp_path, store) as client:
         answer = await client("POST", SECRETS, secret("s"))
         assert answer.status == 500
@@ -193,9 +193,9 @@ async def test_a_change_is_missed_until_the_service_answers(tmp_path: Path, sock
     """Another server writes while this one cannot open it: other resources go on, and in the end all is there."""
     inner = MemoryStore()
     async with serving(Plugin(), socket):
-        writer = store_of(tmp_path, kms(socket, timeout="200ms"), IDENTITY, inner=inner)
+        writer = store_of(tmp_path, kms(socket, timeout="1500ms"), IDENTITY, inner=inner)
         await writer.create(KEY, b"one")
-    reader = store_of(tmp_path, kms(socket, timeout="200ms"), IDENTITY, inner=inner)
+    reader = store_of(tmp_path, kms(socket, timeout="1500ms"), IDENTITY, inner=inner)
     with pytest.raises(
         CannotTransform, match=r"unable to transform key .* failed to decrypt DEK, error: rpc error: code ="
     ):
