@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from wsproto.connection import Connection, ConnectionType
+from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 from apiserver.request import Request
@@ -82,7 +82,7 @@ class Messages:
             while data := await reader.read(_CHUNK):
                 self._connection.receive_data(data)
                 for event in self._connection.events():
-                    if isinstance(event, Ping):
+                    if isinstance(event, Ping) and self._connection.state is ConnectionState.OPEN:
                         writer.write(self._connection.send(event.response()))
                     elif isinstance(event, CloseConnection):
                         return
@@ -96,14 +96,16 @@ class Messages:
         writer = self._writer
         if writer is None or writer.is_closing():
             return
-        for piece in body.splitlines() if self._lines else [body] if body else []:
+        pieces = (body.splitlines() if self._lines else [body]) if body else []
+        for piece in pieces if self._connection.state is ConnectionState.OPEN else ():  # who said farewell hears no more
             writer.write(self._connection.send(self._message(piece)))
         try:
             await writer.drain()
         except OSError:
             return
         if last:
-            writer.write(self._connection.send(CloseConnection(code=1000)))
+            if self._connection.state in (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING):
+                writer.write(self._connection.send(CloseConnection(code=1000)))
             writer.close()
             if self._reading is not None:
                 await tasks.cancel(self._reading)

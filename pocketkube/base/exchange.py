@@ -106,6 +106,7 @@ class Exchange:
                 await self._fail()
         finally:
             self.protocol.tasks.discard(self.task)
+            self.task = None  # its context leads back here
             if self.gone:
                 self.protocol.let_go()
 
