@@ -182,7 +182,9 @@ class Request:
     def query(self) -> Mapping[str, str]:
         if self._query is None:
             raw = self.scope["query_string"]
-            self._query = parse_query(raw) if raw else _NO_QUERY
+            self._query = _NO_QUERY  # what cannot be read is refused once; who answers that sees none
+            if raw:
+                self._query = parse_query(raw)
         return self._query
 
     def query_all(self, name: str) -> list[str]:

@@ -97,7 +97,9 @@ class Messages:
         if writer is None or writer.is_closing():
             return
         pieces = (body.splitlines() if self._lines else [body]) if body else []
-        for piece in pieces if self._connection.state is ConnectionState.OPEN else ():  # who said farewell hears no more
+        for piece in (
+            pieces if self._connection.state is ConnectionState.OPEN else ()
+        ):  # who said farewell hears no more
             writer.write(self._connection.send(self._message(piece)))
         try:
             await writer.drain()

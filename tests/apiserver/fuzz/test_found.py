@@ -82,6 +82,7 @@ HUGE = "9" * 20
             f"{MAPS}?continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6OTk5OTk5OTk5OTk5OTk5OTk5OTksInN0YXJ0IjoiYSJ9",
             400, "invalid continue token", id="token of a version past 64 bits",
         ),
+        pytest.param(f"{MAPS}?limit=%ff", 400, "invalid query string", id="no text"),
         pytest.param(f"{MAPS}?{'a=b&' * 20_000}", 400, "invalid query string", id="many parameters"),
     ],
 )  # fmt: skip
