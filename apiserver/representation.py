@@ -62,6 +62,7 @@ def parse_accept(accept: bytes) -> Form:
 _PLAINLY = (b"", b"application/json", b"*/*")
 _PRODUCED = (b"application/json", b"application/yaml")
 _NONE_OF = b", ".join(_PRODUCED).decode()
+_ROUTED = (*_PRODUCED, b"application/vnd.kubernetes.protobuf", b"*/*")
 
 
 def check_accept(request: Request) -> None:
@@ -79,7 +80,7 @@ def check_accept(request: Request) -> None:
 def _routed(accept: bytes) -> bool:
     """Whether upstream's router has a route for it: it compares whole names, and knows one wildcard."""
     names = [clause.partition(b";")[0].strip() for clause in accept.split(b",")]
-    return any(name in _PRODUCED or name == b"*/*" for name in names)
+    return any(name in _ROUTED for name in names)
 
 
 def _clause(text: str) -> tuple[str, dict[str, str]]:
