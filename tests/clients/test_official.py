@@ -191,3 +191,28 @@ def test_what_one_may_do_and_who_one_is(api: client.ApiClient, core: client.Core
     review = client.AuthenticationV1Api(api).create_token_review({"spec": {"token": token}})
     assert review.status.user.username == f"system:serviceaccount:{namespace}:robot"
     assert client.VersionApi(api).get_code().git_version.startswith("v1.37")
+
+
+def test_an_informer_follows_what_happens(core: client.CoreV1Api, namespace: str) -> None:
+    """Each change is told of and is in its cache; a resynchronization tells of all again."""
+    from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
+
+    told = {kind: threading.Event() for kind in (ADDED, MODIFIED, DELETED)}
+    informer = SharedInformer(
+        list_func=core.list_namespaced_config_map, namespace=namespace, label_selector="of=test", resync_period=2
+    )
+    for kind, event in told.items():
+        informer.add_event_handler(kind, lambda _, event=event: event.set())
+    informer.start()
+    try:
+        core.create_namespaced_config_map(namespace, config_map("a", k="v"))
+        assert told[ADDED].wait(20)
+        core.patch_namespaced_config_map("a", namespace, {"data": {"k": "w"}})
+        assert told[MODIFIED].wait(20)
+        told[MODIFIED].clear()
+        assert told[MODIFIED].wait(20), "no resynchronization"
+        assert informer.cache.get_by_key(f"{namespace}/a").data == {"k": "w"}
+        core.delete_namespaced_config_map("a", namespace)
+        assert told[DELETED].wait(20) and informer.cache.get_by_key(f"{namespace}/a") is None
+    finally:
+        informer.stop()
