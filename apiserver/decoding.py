@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from apiserver.registry.resource import Resource
 from apiserver.registry.writer import BULKY, Writer
 from apiserver.request import Request
@@ -107,7 +109,12 @@ def _typed(kind: Kind, value: Any) -> Obj:
     api_version, name = value.get("apiVersion"), value.get("kind")
     if name == kind.kind and api_version == kind.api_version:
         return value
-    if not name and not api_version and (value or not kind.custom):
+    if not name and kind.custom:
+        missing = f"Object 'Kind' is missing in '{orjson.dumps(value).decode()}'"
+        raise errors.BadRequest(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {missing}'
+        )
+    if not name and not api_version:
         value["kind"], value["apiVersion"] = kind.kind, kind.api_version
         return value
     if kind.custom and not (name and api_version):

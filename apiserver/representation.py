@@ -267,6 +267,8 @@ def _other_shape(form: Form, why: str) -> errors.NotAcceptable:
 
 def _inner(resource: Resource) -> str:
     """`*core.Pod`, as upstream names what it has."""
+    if resource.kind.custom:
+        return "*unstructured.Unstructured"
     return f"*{resource.group.partition('.')[0] or 'core'}.{resource.kind.kind}"
 
 

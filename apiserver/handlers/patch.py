@@ -145,7 +145,9 @@ def _changing(resource: Resource, patch: Patch, writer: Writer) -> Callable[[Ent
                 return decode_object(resource.kind, new, [], writer)
             return decode_changed(resource.kind, new, old, writer)
 
-        new = checked(patch(old), read)
+        new = patch(old)
+        _check_version(resource.kind, new, entry.name)
+        new = checked(new, read)
         check_identity(new, entry)
         if new["metadata"].get("uid", uid) != uid:
             kind, fault = resource.kind, field.invalid("metadata.uid", new["metadata"]["uid"], "field is immutable")
@@ -153,6 +155,14 @@ def _changing(resource: Resource, patch: Patch, writer: Writer) -> Callable[[Ent
         return new
 
     return change
+
+
+def _check_version(kind: Kind, new: Obj, name: str) -> None:
+    """A patched custom resource is still of the version that was asked for."""
+    given = new.get("apiVersion", "") if isinstance(new, dict) else kind.api_version
+    if kind.custom and given != kind.api_version:
+        fault = field.invalid("apiVersion", given, f"must be {kind.api_version}")
+        raise errors.invalid(kind.group, kind.kind, name, [fault])
 
 
 def _why(message: str) -> str:
@@ -212,13 +222,18 @@ class _Apply:
         kind, info = self._resource.kind, self._info
         if config.get("kind") != kind.kind or config.get("apiVersion") != kind.api_version:
             got = f"{config.get('apiVersion', '')}, Kind={config.get('kind', '')}"
+            if config.get("apiVersion") != kind.api_version:
+                raise errors.BadRequest(
+                    "Incorrect version specified in apply patch. "
+                    f"Specified patch version: {config.get('apiVersion', '')}, expected: {kind.api_version}"
+                )
             raise errors.BadRequest(
                 f"the object in the patch is {got}, but {kind.api_version}, Kind={kind.kind} is patched"
             )
         metadata = config["metadata"]
         name = metadata.get("name", info.name)
         if name != info.name:
-            raise errors.BadRequest(f"metadata.name does not match the name on the URL ({name} != {info.name})")
+            raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({info.name})")
         if metadata.get("namespace", info.namespace) != info.namespace:
             raise errors.BadRequest(
                 "the namespace of the provided object does not match the namespace sent on the request"

@@ -42,6 +42,7 @@ async def get(api: Api, request: Request, resource: Resource) -> Response:
         plural = resource.plural if resource.kind.custom else f"{resource.plural}/scale"
         raise errors.not_found(resource.group, plural, info.name)
     await resource.load([entry])
+    _check_scalable(resource, resource.obj(entry))
     return respond(request, scale_of(resource.obj(entry), _paths(resource)))
 
 
@@ -69,6 +70,14 @@ async def patch(api: Api, request: Request, resource: Resource) -> Response:
         return checked(change(old), lambda new: decode_object(SCALE, new, [], writer))
 
     return await _write(api, request, resource, writer, changed)
+
+
+def _check_scalable(resource: Resource, obj: Obj) -> None:
+    """A custom resource that does not say how many it wants has no scale."""
+    path = _paths(resource).spec_replicas
+    if resource.kind.custom and _get(obj, path) is None:
+        why = f'the spec replicas field ".{path}" does not exist'
+        raise errors.InternalError(f"Internal error occurred: {why}", details={"causes": [{"message": why}]})
 
 
 def scale_of(obj: Obj, at: ScalePaths) -> Obj:
@@ -111,7 +120,7 @@ async def _write(
         scale = make(scale_of(obj, at))
         _check_identity(resource, scale, entry, obj["metadata"]["uid"])
         wanted = (scale.get("spec") or {}).get("replicas", 0)
-        if wanted < 0:
+        if wanted < 0 and not resource.kind.custom:  # those are told of it where they have it
             fault = field.invalid("spec.replicas", wanted, "must be greater than or equal to 0")
             raise errors.invalid("autoscaling", "Scale", info.name, [fault])
         _set(obj, at.spec_replicas, wanted)

@@ -80,7 +80,9 @@ def _text(value: Any) -> str:
 def table_of(printer_columns: list[Obj]) -> tuple[tuple[Column, ...], Row | None]:
     """The columns of a kind and the function of its rows. Without printer columns: name and age."""
     if not printer_columns:
-        return (), None
+        printer_columns = [
+            {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": _AGE.description}
+        ]
     columns = [_NAME, *(_column(c) for c in printer_columns)]
     cells = [(_steps(c.get("jsonPath", "")), c.get("type", "string")) for c in printer_columns]
 

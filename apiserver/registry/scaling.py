@@ -44,7 +44,7 @@ def _nested(path: str, obj: Any, wanted: type) -> tuple[Any, str]:
     passed = ""
     for step in path.split("."):
         if not isinstance(obj, dict):
-            return None, _mistyped(passed, obj, "map[string]interface{}")
+            return None, _mistyped(f"{passed}.{step}", obj, "map[string]interface{}")
         if step not in obj:
             return None, ""
         obj, passed = obj[step], f"{passed}.{step}"

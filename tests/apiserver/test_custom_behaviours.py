@@ -391,6 +391,42 @@ async def test_finalizers_that_are_nobodys(client: Client) -> None:
     assert (await client("PATCH", f"{WIDGETS}/w", added, media=MERGE)).warnings == [warning.replace("mine", "other")]
 
 
+async def test_a_scale_that_is_not_said(client: Client) -> None:
+    paths = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    await define(client, crd("widgets", "Widget", version(subresources={"scale": paths})))
+    await client.ok("POST", WIDGETS, widget())
+    missing = await client("GET", f"{WIDGETS}/w/scale")
+    words = 'Internal error occurred: the spec replicas field ".spec.replicas" does not exist'
+    assert (missing.status, missing.json()["reason"], missing.message) == (500, "InternalError", words)
+    for wanted, why in (
+        (-1, 'Widget.example.com "w" is invalid: .spec.replicas: Invalid value: -1: should be a non-negative integer'),
+        ("x", ' "" is invalid: patch: Invalid value: '),
+    ):
+        refused = await client("PATCH", f"{WIDGETS}/w/scale", {"spec": {"replicas": wanted}}, media=MERGE)
+        assert refused.status == 422
+        assert refused.message.startswith(why)
+    assert (await client.ok("PATCH", f"{WIDGETS}/w/scale", {"spec": {"replicas": 2}}, media=MERGE))["spec"][
+        "replicas"
+    ] == 2
+    assert (await client.ok("GET", f"{WIDGETS}/w/scale"))["spec"] == {"replicas": 2}
+
+
+async def test_what_an_object_says_it_is(client: Client) -> None:
+    await define(client, crd())
+    nothing = await client("POST", WIDGETS, {"spec": {"size": 1}})
+    words = "Object 'Kind' is missing in '{\"spec\":{\"size\":1}}'"
+    assert (nothing.status, nothing.message) == (400, f'Widget in version "v1" cannot be handled as a Widget: {words}')
+    await client.ok("POST", WIDGETS, widget())
+    other = await client("PATCH", f"{WIDGETS}/w", {"apiVersion": "example.com/v2"}, media=MERGE)
+    words = 'apiVersion: Invalid value: "example.com/v2": must be example.com/v1'
+    assert (other.status, other.message) == (422, f'Widget.example.com "w" is invalid: {words}')
+    applied = await client.apply(f"{WIDGETS}/w", {**widget(), "apiVersion": "example.com/v2"})
+    words = (
+        "Incorrect version specified in apply patch. Specified patch version: example.com/v2, expected: example.com/v1"
+    )
+    assert (applied.status, applied.message) == (400, words)
+
+
 async def test_a_status_is_all_that_its_path_fills(client: Client) -> None:
     """Defaults that a schema got later land in the spec when the spec is written."""
     half = {"type": "object", "properties": {"a": {"type": "string"}}, "default": {}}

@@ -467,7 +467,7 @@ def test_rules_are_not_allowed_in_junctors() -> None:
             definition(
                 conversion={"strategy": "Webhook", "webhook": {"clientConfig": {}, "conversionReviewVersions": ["v1"]}}
             ),
-            ["spec.conversion.webhook.clientConfig: Required value: exactly one of url or service is required"],
+            ["spec.conversion.webhookClientConfig: Required value: exactly one of url or service is required"],
             id="webhook-nowhere",
         ),
         pytest.param(
@@ -478,9 +478,22 @@ def test_rules_are_not_allowed_in_junctors() -> None:
                 }
             ),
             [
-                'spec.conversion.webhook.conversionReviewVersions: Invalid value: ["v9"]: must include at least one of v1, v1beta1'
+                'spec.conversion.conversionReviewVersions: Invalid value: ["v9"]: must include at least one of v1, v1beta1'
             ],
             id="webhook-versions",
+        ),
+        pytest.param(
+            definition(conversion={"strategy": "Webhook"}),
+            [
+                "spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook",
+                "spec.conversion.conversionReviewVersions: Required value",
+            ],
+            id="webhook-without-any",
+        ),
+        pytest.param(
+            definition(version({"type": "object", "anyOf": [{"required": ["a"]}]}, subresources={"status": {}})),
+            ["spec.validation.openAPIV3Schema: Invalid value: "],
+            id="root-beside-status",
         ),
     ],
 )

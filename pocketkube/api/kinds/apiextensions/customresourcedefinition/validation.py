@@ -18,6 +18,16 @@ _COLUMN_TYPES = ["boolean", "date", "integer", "number", "string"]
 _COLUMN_FORMATS = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"]
 _PATH = re.compile(r"(\.[A-Za-z_][-\w]*|\[['\"][^'\"]+['\"]\])+").fullmatch
 _MOST_SELECTABLE = 8
+_SHARED = ("schema", "subresources")
+# As messages name what may stand at the root of a schema beside a status -> as schemas do.
+_AT_ROOT = {
+    "Description": "description", "Type": "type", "Format": "format", "Title": "title", "Maximum": "maximum",
+    "ExclusiveMaximum": "exclusiveMaximum", "Minimum": "minimum", "ExclusiveMinimum": "exclusiveMinimum",
+    "MaxLength": "maxLength", "MinLength": "minLength", "Pattern": "pattern", "MaxItems": "maxItems", "MinItems": "minItems",
+    "UniqueItems": "uniqueItems", "MultipleOf": "multipleOf", "Required": "required", "Items": "items",
+    "Properties": "properties", "ExternalDocs": "externalDocs", "Example": "example",
+    "XPreserveUnknownFields": "x-kubernetes-preserve-unknown-fields", "XValidations": "x-kubernetes-validations",
+}  # fmt: skip
 PROTECTED = ("k8s.io", "kubernetes.io")
 APPROVED = "api-approved.kubernetes.io"
 _WHY_APPROVED = "https://github.com/kubernetes/enhancements/pull/1111"
@@ -106,11 +116,29 @@ def _versions(versions: list[Obj], known: list[Obj]) -> Errors:
         else:
             for at, version in enumerate(versions):
                 wrong += check(version.get(name), f"spec.versions[{at}].{name}")
+    wrong += _beside_status(versions, known)
     stored = [version for version in versions if version.get("storage")]
     if len(stored) != 1:
         why = "must have exactly one version marked as storage version"
         wrong.append(field.invalid("spec.versions", versions, why))
     return wrong
+
+
+def _beside_status(versions: list[Obj], known: list[Obj]) -> Errors:
+    """At the root of a schema whose status is written by itself nothing may be said that only the whole object tells."""
+    shared = all(version.get(part) == versions[0].get(part) for version in versions for part in _SHARED)
+    for at, version in enumerate(versions[:1] if shared else versions):
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        if not schema or schema in known or "status" not in (version.get("subresources") or {}):
+            continue
+        if any(value and name not in _AT_ROOT.values() for name, value in schema.items()):
+            path = "spec.validation" if shared else f"spec.versions[{at}].schema"
+            why = (
+                f"only [{' '.join(_AT_ROOT)}] fields are allowed at the root of the schema "
+                "if the status subresource is enabled"
+            )
+            return [field.invalid(f"{path}.openAPIV3Schema", schema, why)]
+    return []
 
 
 def _version(version: Obj, path: str) -> Errors:
@@ -220,23 +248,26 @@ def _subresources(found: Obj | None, path: str) -> Errors:
 
 
 def _conversion(conversion: Obj, path: str) -> Errors:
+    """Faults are named as in the internal form, which upstream judges: without `webhook` in between."""
     strategy, webhook = conversion.get("strategy"), conversion.get("webhook")
     wrong = checks.one_of(f"{path}.strategy", strategy, ["None", "Webhook"])
     if strategy != "Webhook":
         if webhook is not None:
             why = "should not be set when strategy is not set to Webhook"
-            wrong.append(field.forbidden(f"{path}.webhook", why))
+            wrong.append(field.forbidden(f"{path}.webhookClientConfig", why))
         return wrong
-    path = f"{path}.webhook"
-    if webhook is None or webhook.get("clientConfig") is None:
-        return [*wrong, field.required(f"{path}.clientConfig", "required when strategy is set to Webhook")]
-    versions = webhook.get("conversionReviewVersions") or []
+    config = (webhook or {}).get("clientConfig")
+    if config is None:
+        wrong.append(field.required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook"))
+    else:
+        wrong += webhooks.client_config(config, f"{path}.webhookClientConfig")
+    versions = (webhook or {}).get("conversionReviewVersions") or []
     if not versions:
         wrong.append(field.required(f"{path}.conversionReviewVersions"))
     elif not set(versions) & {"v1", "v1beta1"}:
         why = "must include at least one of v1, v1beta1"
         wrong.append(field.invalid(f"{path}.conversionReviewVersions", versions, why))
-    return wrong + webhooks.client_config(webhook["clientConfig"], f"{path}.clientConfig")
+    return wrong
 
 
 def validate_update(obj: Obj, old: Obj) -> Errors:
