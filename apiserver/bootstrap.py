@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from functools import partial
 from typing import Any
 
 from apiserver.api import Api
@@ -30,8 +31,7 @@ async def run(api: Api, cluster: Cluster, *, port: int) -> None:
     while not api.bootstrapped:
         try:
             await _once(api, cluster)
-            await _keep_service(api, cluster, port)
-            await own.renew()
+            await _keep(api, cluster, own, port)
             api.bootstrapped = True
         except (StoreError, errors.StatusError) as failure:
             log.warning("cannot set up the cluster yet: %s", failure)
@@ -47,10 +47,23 @@ async def run(api: Api, cluster: Cluster, *, port: int) -> None:
 
 async def _look_after(api: Api, cluster: Cluster, own: Endpoints, port: int) -> None:
     try:
-        await _keep_service(api, cluster, port)
+        await _keep(api, cluster, own, port)
+    except StoreError as failure:
+        log.warning("cannot look after the cluster's own objects: %s", failure)
+
+
+async def _keep(api: Api, cluster: Cluster, own: Endpoints, port: int) -> None:
+    """What the server goes on looking after. A webhook that refuses it, or is broken, must not keep the server from serving:
+    nobody could mend it then."""
+    for step in (partial(_publish_authentication, api), partial(_keep_service, api, port=port)):
+        try:
+            await step(cluster)
+        except errors.StatusError as failure:
+            log.warning("tried again later: %s", failure)
+    try:
         await own.renew()
-    except (StoreError, errors.StatusError) as failure:
-        log.warning("cannot look after the kubernetes service: %s", failure)
+    except errors.StatusError as failure:
+        log.warning("tried again later: %s", failure)
 
 
 async def _leave(own: Endpoints) -> None:
@@ -70,7 +83,6 @@ async def _once(api: Api, cluster: Cluster) -> None:
         _create(cluster, "networking.k8s.io", "servicecidrs", "", _service_cidr(api.registry.service_range)),
         roles.reconcile(cluster),
     )
-    await _publish_authentication(api, cluster)
 
 
 async def _create(cluster: Cluster, group: str, plural: str, namespace: str, obj: Obj) -> None:
@@ -147,7 +159,7 @@ def _read(path: str) -> str:
         return file.read()
 
 
-async def _keep_service(api: Api, cluster: Cluster, port: int) -> None:
+async def _keep_service(api: Api, cluster: Cluster, *, port: int) -> None:
     first = str(ipaddress.ip_network(api.registry.service_range, strict=False)[1])
     await _create(cluster, "", "services", "default", _service(first, port))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from apiserver.storage.memory import MemoryStore
 from tests.apiserver.admission.webhook_server import WebhookServer, allow, patch
-from tests.apiserver.server import Client, config_map, pod
+from tests.apiserver.server import Client, config_map, pod, running
 
 HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 MUTATING = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -96,3 +98,18 @@ async def test_questions_are_admitted(hook: WebhookServer, client: Client) -> No
     answer = await client("POST", ACCESS, question)
     assert (answer.status, answer.warnings) == (201, ['299 - "mind this"'])
     assert told(hook)["kind"]["kind"] == "SelfSubjectAccessReview"
+
+
+async def test_a_broken_webhook_does_not_keep_a_server_from_starting(hook: WebhookServer, tmp_path: Path) -> None:
+    """Although it has something to write that the webhook is asked about."""
+    store = MemoryStore()
+    async with running(tmp_path, store) as client:
+        hook.replies["/a"] = allow(http=500)
+        await ask(client, hook)
+        assert (await client("POST", f"{DEFAULT}/configmaps", config_map("c"))).status == 500
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(base64.b64decode(hook.ca_bundle))
+    async with running(tmp_path, store, requestheader_client_ca_file=str(ca)) as client:
+        await client.ok("DELETE", f"{HOOKS}/a")
+        await client.ok("GET", HOOKS)  # as new as the deletion, and so is what is asked
+        assert (await client("POST", f"{DEFAULT}/configmaps", config_map("c"))).status == 201
