@@ -121,6 +121,8 @@ def _typed(kind: Kind, value: Any) -> Obj:
         missing = "Kind" if not name else "apiVersion"
         raise errors.BadRequest(f"{_unrecognized(kind)}: Object '{missing}' is missing")
     name = value["kind"] = name or kind.kind
+    if isinstance(api_version, str) and api_version.startswith("/"):  # the core group, by its empty name
+        api_version = api_version[1:]
     api_version = value["apiVersion"] = api_version or kind.api_version
     if name != kind.kind:
         if kind.custom and api_version == kind.api_version:

@@ -268,6 +268,11 @@ async def test_owners_are_named_once(client: Client) -> None:
     assert "after mutating admission happens" in patched.warnings[0]
 
 
+async def test_the_core_group_may_be_named_empty(client: Client) -> None:
+    made = await client.ok("POST", CONFIG_MAPS, {**config_map("c"), "apiVersion": "/v1"})
+    assert made["apiVersion"] == "v1"
+
+
 async def test_namespace_must_exist(client: Client) -> None:
     answer = await client("POST", "/api/v1/namespaces/nowhere/configmaps", config_map())
     assert (answer.status, answer.message) == (404, 'namespaces "nowhere" not found')
