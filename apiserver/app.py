@@ -35,7 +35,7 @@ from apiserver.storage.cache import WatchCache
 from apiserver.storage.etcd import EtcdStore, Tls
 from apiserver.storage.interface import Store
 from pocketkube.api import scheme
-from pocketkube.base import durations, serving, tasks
+from pocketkube.base import durations, serving, tasks, watchdog
 
 if TYPE_CHECKING:
     from apiserver.audit import Auditor
@@ -50,6 +50,7 @@ class Server:
     def __init__(self, flags: Options, store: Store):
         self.flags = flags
         self.store = store
+        self._awaited = {"serving", "bootstrap"}  # until the server is ready
         browsers.check(flags)
         flags.advertise_address = flags.advertise_address or own_address(flags.bind_address)
         self.registry = Registry(
@@ -147,7 +148,10 @@ class Server:
             "aggregated APIs": self.aggregation.run(),
             "service address repair": repair.run(self.registry),
             "bootstrap": bootstrap.run(
-                self.api, self.cluster, port=self.flags.advertise_port or self.flags.secure_port
+                self.api,
+                self.cluster,
+                port=self.flags.advertise_port or self.flags.secure_port,
+                on_ready=lambda: self._reached("bootstrap"),
             ),
             "serving": self._serve(stop),
         }
@@ -188,13 +192,21 @@ class Server:
                 tls=listener.context,
                 stop=ending,
                 reuse_port=flags.worker or flags.permit_port_sharing,
-                on_ready=lambda: log.info("serving on %s:%d", flags.bind_address, flags.secure_port),
+                on_ready=lambda: self._reached("serving"),
             )
         except OSError as failure:
             log.critical("cannot listen on %s:%d: %s", flags.bind_address, flags.secure_port, failure.strerror)
             raise SystemExit(1) from None
         finally:
             await tasks.cancel(stopping, watching)
+
+    def _reached(self, step: str) -> None:
+        """Whoever keeps this process is told when the last step is."""
+        if step == "serving":
+            log.info("serving on %s:%d", self.flags.bind_address, self.flags.secure_port)
+        self._awaited.discard(step)
+        if not self._awaited:
+            watchdog.Beating().ready()
 
     def _renew_authorities(self) -> None:
         """Client certificates are judged by what stands in their authorities' files now. Raises OSError, ValueError."""

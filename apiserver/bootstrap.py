@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,8 +25,8 @@ LEAVE_SECONDS = 3.0
 RETRY_SECONDS = 1.0
 
 
-async def run(api: Api, cluster: Cluster, *, port: int) -> None:
-    """Make it all, then keep the `kubernetes` service and its endpoints as they should be until cancelled."""
+async def run(api: Api, cluster: Cluster, *, port: int, on_ready: Callable[[], None]) -> None:
+    """Make it all and tell so, then keep the `kubernetes` service and its endpoints as they should be until cancelled."""
     await api.registry.cache.wait_ready()
     own = Endpoints(api.registry.store, cluster, api.options.advertise_address, port)
     while not api.bootstrapped:
@@ -37,6 +38,7 @@ async def run(api: Api, cluster: Cluster, *, port: int) -> None:
             log.warning("cannot set up the cluster yet: %s", failure)
             await api.registry.clock.sleep(RETRY_SECONDS)
     log.info("ready: the cluster's own objects are there")
+    on_ready()
     try:
         while True:
             await api.registry.clock.sleep(RENEW_SECONDS)

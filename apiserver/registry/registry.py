@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from apiserver.interfaces import AdmissionChain
+from apiserver.registry.contention import Contention
 from apiserver.registry.resource import Resource
 from apiserver.registry.strategy import Strategy
 from apiserver.storage.cache import Entry, ResourceCache, WatchCache
@@ -63,6 +64,7 @@ class Registry:
         self.service_range = service_range
         self.node_ports = node_ports
         self.admission: AdmissionChain = NoAdmission()
+        self.contention = Contention()
         self.generation = 0
         if strategies is None:
             strategies = plugins.scan("apiserver.registry.strategies", "STRATEGY").values()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # keepers do without it
     import asyncio
 
 ALIVE = b"WATCHDOG=1"
+READY = b"READY=1"
 _CREDENTIALS = struct.Struct("=iII")  # pid, uid, gid of a sender, as the kernel tells
 _LONGEST_PATH = 107  # bytes of a socket's path
 _LATE = 2.0  # seconds by which a keeper may miss its own look
@@ -37,14 +38,21 @@ class Beating:
         self.seconds = int(microseconds) / 4e6 if self._path and microseconds.isdigit() and meant else 0.0
 
     def beat(self) -> None:
-        if not self.seconds:
-            return
+        if self.seconds:
+            self._tell(ALIVE)
+
+    def ready(self) -> None:
+        """This process does now what it is for."""
+        if self._path:
+            self._tell(READY)
+
+    def _tell(self, text: bytes) -> None:
         address = "\0" + self._path[1:] if self._path.startswith("@") else self._path
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as out,
             contextlib.suppress(OSError),
         ):
-            out.sendto(ALIVE, address)  # fails while the keeper is being replaced, or has more to read than it can
+            out.sendto(text, address)  # fails while the keeper is being replaced, or has more to read than it can
 
 
 def beat_from(loop: asyncio.AbstractEventLoop) -> None:
@@ -71,6 +79,7 @@ class Listener:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self.socket.bind(str(path))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.ready: set[int] = set()  # the pids that said so
         self._last: dict[int, float] = {}  # by pid: monotonic time
         self._due = math.inf  # when the keeper meant to look
 
@@ -84,14 +93,21 @@ class Listener:
             while True:
                 text, ancillary, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
                 for level, kind, data in ancillary:
-                    if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and ALIVE in text.splitlines():
-                        self._last[_CREDENTIALS.unpack(data)[0]] = time.monotonic()
+                    if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                        self._said(_CREDENTIALS.unpack(data)[0], text.splitlines())
+
+    def _said(self, pid: int, lines: list[bytes]) -> None:
+        if ALIVE in lines:
+            self._last[pid] = time.monotonic()
+        if READY in lines:
+            self.ready.add(pid)
 
     def expect(self, pid: int) -> None:
         self._last[pid] = time.monotonic()
 
     def forget(self, pid: int) -> None:
         self._last.pop(pid, None)
+        self.ready.discard(pid)
 
     def silent(self, limits: Mapping[int, float]) -> list[int]:
         """The pids that said nothing for longer than their limit in seconds."""

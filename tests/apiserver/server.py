@@ -180,7 +180,7 @@ async def running(folder: Path, store: Store | None = None, **flags: Any) -> Asy
         "watch cache": server.registry.cache.run(),
         "aggregated APIs": server.aggregation.run(),
         "definitions": Definitions(server.registry, server.cluster).run(),
-        "bootstrap": bootstrap.run(server.api, server.cluster, port=6443),
+        "bootstrap": bootstrap.run(server.api, server.cluster, port=6443, on_ready=lambda: None),
     }
     task = asyncio.create_task(tasks.run_tasks(beside))
     try:

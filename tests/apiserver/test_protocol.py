@@ -230,9 +230,7 @@ async def test_a_resource_version_of_the_future(client: Client, query: str, stre
 
 YAML = "application/yaml"
 NOT_ACCEPTABLE = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml"
-NOT_WRITTEN = (
-    "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"
-)
+NOT_WRITTEN = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 
 @pytest.mark.parametrize(

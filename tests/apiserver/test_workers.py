@@ -137,5 +137,35 @@ async def test_a_worker_that_ends_ends_all(tmp_path: Path) -> None:
         "--tls-cert-file=/nowhere",
         "--tls-private-key-file=/nowhere",
     ]
-    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=30, check=False)
-    assert ended.returncode != 0
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=600, check=False)
+    assert ended.returncode == 1, ended.stderr
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from apiserver.workers import Workers
+folder = Path(sys.argv[1])
+print(Workers([sys.executable, "-c", (folder / "worker.py").read_text(), str(folder / "starts")], folder=folder).run(1))
+"""
+WORKER = """
+import os, sys
+from pocketkube.base.watchdog import Beating
+with open(sys.argv[1], "a+") as starts:
+    starts.write("x")
+    starts.flush()
+    starts.seek(0)
+    if len(starts.read()) < 3:
+        Beating().ready()
+        os._exit(5)
+os._exit(7)
+"""
+
+
+async def test_a_worker_that_was_ready_is_replaced_and_one_that_never_was_ends_all(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(WORKER)
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=600, check=True, text=True)
+    assert ended.stdout == "7\n", ended.stderr
+    assert (tmp_path / "starts").read_text() == "xxx"
+    assert ended.stderr.count("is replaced") == 2
