@@ -45,7 +45,9 @@ async def limit_time(api: Api, following: Next, request: Request) -> Response | 
         why = "Timeout: request did not complete within requested timeout - context deadline exceeded"
         late = _answer(request, errors.unrouted(errors.Timeout(why)))
 
-    timer = asyncio.get_running_loop().call_later(seconds, give_up)
+    loop = asyncio.get_running_loop()
+    request.deadline = loop.time() + seconds
+    timer = loop.call_at(request.deadline, give_up)
     try:
         response = await following(request)
         return None if late else response

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pocketkube.api.kinds.kind import Kind
+
+if TYPE_CHECKING:
+    from apiserver.admission.reinvocation import Invoked
 
 Obj = dict[str, Any]
 
@@ -121,7 +124,9 @@ class AdmissionRequest:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     nameless: bool = False  # one of a collection that is deleted: outside nobody is told a name, as upstream
-    changed_outside: bool = False  # by a webhook or a policy: the built-in plugins look at it once more
+    changed_outside: bool = False  # by a webhook or a policy: all plugins look at it once more
+    again: bool = False  # that second look
+    invoked: dict[str, Invoked] | None = None  # by plugin: whom it asked
 
 
 class AdmissionChain(Protocol):

@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -134,6 +135,7 @@ class Request:
         "answer_headers",
         "audit",
         "audit_id",
+        "deadline",
         "info",
         "method",
         "path",
@@ -153,6 +155,7 @@ class Request:
         self.receive = receive
         self.send = send
         self.seconds = REQUEST_SECONDS  # that it may take
+        self.deadline = inf  # by the loop's clock; what is asked of others to answer it must come before
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.info: RequestInfo = RequestInfo("", self.path)

@@ -16,7 +16,6 @@ _KEPT = 8192
 
 class _Steps(NamedTuple):
     mutate: tuple[Step, ...]
-    again: tuple[Step, ...]  # those of `mutate` that are built in
     validate: tuple[Step, ...]
 
 
@@ -40,8 +39,9 @@ class Chain:
             steps = self._concerned(request)
             await _take(steps.mutate, request)
             if request.changed_outside:
-                # A container that a webhook added gets what all containers get.
-                await _take(steps.again, request)
+                # A container that a webhook added gets what all containers get; webhooks may want to see that.
+                request.again = True
+                await _take(steps.mutate, request)
             rejected = False
         finally:
             self.timings.add(("admit", request.operation, rejected), perf_counter() - started)
@@ -74,7 +74,6 @@ class Chain:
         plugins = [p for p in self.plugins if p.interested(request.kind, request.operation, request.subresource)]
         return _Steps(
             tuple(p.mutate for p in plugins if p.mutate is not None),
-            tuple(p.mutate for p in plugins if p.mutate is not None and p.built_in),
             tuple(p.validate for p in plugins if p.validate is not None),
         )
 

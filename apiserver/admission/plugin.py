@@ -35,11 +35,11 @@ class Setup:
 class Plugin(ABC):
     """Base of all plugins; a phase that a class leaves out is never called.
 
-    `default` is whether the plugin runs when no flag names it; one that is not `built_in` asks webhooks or policies."""
+    `default` is whether the plugin runs when no flag names it. `mutate` is called a second time where a webhook or a policy
+    changed the object: `request.again`."""
 
     name: ClassVar[str]
     default: ClassVar[bool] = True
-    built_in: ClassVar[bool] = True
 
     mutate: Step | None = None
     validate: Step | None = None

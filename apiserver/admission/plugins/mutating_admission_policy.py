@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from apiserver.admission.conditions import ConditionFailed, answer_by, variables_of
@@ -9,6 +10,7 @@ from apiserver.admission.matching import EXEMPT, Versioned, back, brought_back, 
 from apiserver.admission.plugin import Outcome, Plugin, Setup
 from apiserver.admission.policies.mutating import MutatingPolicy
 from apiserver.admission.policies.store import Bound, Policies, Unusable
+from apiserver.admission.reinvocation import Invoked, anybody_due, invoked
 from apiserver.interfaces import AdmissionRequest
 from pocketkube.api import cel
 from pocketkube.api.cel.budget import OutOfBudget
@@ -17,11 +19,11 @@ from pocketkube.api.kinds.kind import Kind
 from pocketkube.api.meta import errors
 
 Obj = dict[str, Any]
+Concerned = Iterable[tuple[Bound[MutatingPolicy], Kind]]
 
 
 class MutatingAdmissionPolicy(Plugin):
     name = "MutatingAdmissionPolicy"
-    built_in = False
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
@@ -31,28 +33,24 @@ class MutatingAdmissionPolicy(Plugin):
         return kind.resource not in EXEMPT and operation in ("CREATE", "UPDATE")
 
     def mutate(self, request: AdmissionRequest) -> Outcome:
+        if request.again and not anybody_due(request, self.name):
+            return None
         concerned = self._policies.concerned(request)
+        if not concerned:
+            return None
         if any(is_outside(request, kind) for _, kind in concerned):
             return self._mutate_converted(request, concerned)
-        last_change = -1
-        for index, (bound, kind) in enumerate(concerned):
-            if self._apply(request, bound, kind):
-                last_change = index
-        for bound, kind in concerned[: max(last_change, 0)]:
-            if bound.policy.reinvoked:
-                self._apply(request, bound, kind)
+        known = invoked(request, self.name)
+        for bound, kind in _turns(request, known, concerned):
+            _note(known, bound, changed=self._apply(request, bound, kind))
+        known.leave(request.obj)
         return None
 
-    async def _mutate_converted(
-        self, request: AdmissionRequest, concerned: list[tuple[Bound[MutatingPolicy], Kind]]
-    ) -> None:
-        last_change = -1
-        for index, (bound, kind) in enumerate(concerned):
-            if await self._apply_converted(request, bound, kind):
-                last_change = index
-        for bound, kind in concerned[: max(last_change, 0)]:
-            if bound.policy.reinvoked:
-                await self._apply_converted(request, bound, kind)
+    async def _mutate_converted(self, request: AdmissionRequest, concerned: Concerned) -> None:
+        known = invoked(request, self.name)
+        for bound, kind in _turns(request, known, concerned):
+            _note(known, bound, changed=await self._apply_converted(request, bound, kind))
+        known.leave(request.obj)
 
     async def _apply_converted(self, request: AdmissionRequest, bound: Bound[MutatingPolicy], kind: Kind) -> bool:
         changed = self._changed(request, bound, await brought_to(request, kind))
@@ -88,6 +86,22 @@ class MutatingAdmissionPolicy(Plugin):
         if not request.kind.namespaced:
             return None
         return self.cluster.get("", "namespaces", "", request.namespace)
+
+
+def _turns(request: AdmissionRequest, known: Invoked, concerned: Concerned) -> Concerned:
+    """The second time only those that want to and were asked before; lazily, as one may make another due."""
+    return (turn for turn in concerned if not request.again or known.is_due(_name(turn[0])))
+
+
+def _note(known: Invoked, bound: Bound[MutatingPolicy], *, changed: bool) -> None:
+    if changed:
+        known.changed()
+    if bound.policy.reinvoked:
+        known.asked(_name(bound))
+
+
+def _name(bound: Bound[MutatingPolicy]) -> tuple[str, str]:
+    return bound.policy.name, bound.binding["metadata"]["name"]
 
 
 def _set(request: AdmissionRequest, changed: Obj) -> bool:

@@ -8,6 +8,7 @@ import orjson
 
 from apiserver.admission.matching import EXEMPT, brought_back, brought_to
 from apiserver.admission.plugin import Outcome, Plugin, Setup
+from apiserver.admission.reinvocation import anybody_due, invoked
 from apiserver.admission.webhooks.hooks import Hook, Hooks
 from apiserver.admission.webhooks.review import PATCHES, Answer
 from apiserver.interfaces import AdmissionRequest
@@ -20,7 +21,6 @@ Obj = dict[str, Any]
 
 class MutatingAdmissionWebhook(Plugin):
     name = "MutatingAdmissionWebhook"
-    built_in = False
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
@@ -33,25 +33,35 @@ class MutatingAdmissionWebhook(Plugin):
         return kind.resource not in EXEMPT
 
     def mutate(self, request: AdmissionRequest) -> Outcome:
-        concerned = self._hooks.concerned(request)
-        return self._run(request, concerned) if concerned else None
+        if request.again and not anybody_due(request, self.name):
+            return None
+        hooks = self._hooks.all()
+        # One that is not concerned now may be once another has changed the object: without any nothing changes.
+        return self._run(request, hooks) if any(self._hooks.kind_for(hook, request) for hook in hooks) else None
 
-    async def _run(self, request: AdmissionRequest, concerned: list[tuple[Hook, Kind]]) -> None:
-        last_change = -1
-        for index, (hook, kind) in enumerate(concerned):
-            if await self._ask(request, hook, kind, times=0):
-                last_change = index
-        # Those that ran before the last change and want to know see the result once more; never a third time.
-        for hook, kind in concerned[: max(last_change, 0)]:
-            if hook.reinvoked:
-                await self._ask(request, hook, kind, times=1)
+    async def _run(self, request: AdmissionRequest, hooks: tuple[Hook, ...]) -> None:
+        """Each as it is concerned when its turn comes; the second time those only that want to and were asked before."""
+        known = invoked(request, self.name)
+        for hook in hooks:
+            if request.again and not known.is_due(hook.uid):
+                continue
+            kind = self._hooks.kind_for(hook, request)
+            if kind is None:
+                continue
+            mutated = await self._ask(request, hook, kind, times=int(request.again))
+            if mutated:
+                known.changed()
+            if hook.reinvoked and mutated is not None:
+                known.asked(hook.uid)
+        known.leave(request.obj)
 
-    async def _ask(self, request: AdmissionRequest, hook: Hook, kind: Kind, *, times: int) -> bool:
-        """Whether the object was changed. The audit log is told what the hook did; `times` it was asked before."""
+    async def _ask(self, request: AdmissionRequest, hook: Hook, kind: Kind, *, times: int) -> bool | None:
+        """Whether the object was changed, None where a condition leaves the hook out. The audit log is told what the hook
+        did; `times` it was asked before."""
         call = f"round_{times}_index_{hook.index}"
         answer = await self._hooks.ask(hook, kind, request, call=call)
         if answer is None:
-            return False
+            return None
         mutated = answer is not False and await self._change(request, hook, kind, answer, call=call)
         request.annotations[f"mutation.webhook.admission.k8s.io/{call}"] = _told(hook, mutated=mutated)
         return mutated

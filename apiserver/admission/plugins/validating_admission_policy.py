@@ -24,7 +24,6 @@ _CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityT
 
 class ValidatingAdmissionPolicy(Plugin):
     name = "ValidatingAdmissionPolicy"
-    built_in = False
 
     def __init__(self, setup: Setup):
         super().__init__(setup)

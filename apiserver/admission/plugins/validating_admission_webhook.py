@@ -13,7 +13,6 @@ from pocketkube.api.kinds.kind import Kind
 
 class ValidatingAdmissionWebhook(Plugin):
     name = "ValidatingAdmissionWebhook"
-    built_in = False
 
     def __init__(self, setup: Setup):
         super().__init__(setup)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from apiserver.admission.conditions import ConditionFailed, Conditions, answer_by, variables_of
 from apiserver.admission.matching import GROUP, Constraints, Versioned, brought_to
 from apiserver.admission.plugin import Setup
-from apiserver.admission.webhooks import measures, review
+from apiserver.admission.webhooks import deadlines, measures, review
 from apiserver.admission.webhooks.calling import CallFailed, WebhookCaller
 from apiserver.asking import settled
 from apiserver.interfaces import AdmissionRequest
@@ -32,6 +32,7 @@ class Hook:
         self.index = index  # among all hooks of its kind
         self.spec = spec
         self.name: str = spec.get("name", "")
+        self.uid = (configuration, self.name)
         self.reinvoked = spec.get("reinvocationPolicy") == "IfNeeded"
         self.ignores_failure = spec.get("failurePolicy", "Fail") == "Ignore"
         self._constraints = Constraints(spec, spec.get("rules") or ())
@@ -73,16 +74,24 @@ class Hooks:
     async def close(self) -> None:
         await self._caller.close()
 
-    def concerned(self, request: AdmissionRequest) -> list[tuple[Hook, Kind]]:
+    def all(self) -> tuple[Hook, ...]:
         cluster = self._setup.cluster
         revision = cluster.revision(GROUP, self._plural)
         if revision != self._revision:
             found = sorted(cluster.list(GROUP, self._plural), key=lambda c: str(c["metadata"]["name"]))
             self._hooks = tuple(_hooks(found))
             self._revision = revision
-        if not self._hooks:
+        return self._hooks
+
+    def kind_for(self, hook: Hook, request: AdmissionRequest) -> Kind | None:
+        """The kind, in the version that the hook asks for; None where it is not concerned."""
+        return hook.match(request, self._setup)
+
+    def concerned(self, request: AdmissionRequest) -> list[tuple[Hook, Kind]]:
+        hooks = self.all()
+        if not hooks:
             return []
-        matched = ((hook, hook.match(request, self._setup)) for hook in self._hooks)
+        matched = ((hook, hook.match(request, self._setup)) for hook in hooks)
         return [(hook, kind) for hook, kind in matched if kind is not None]
 
     async def ask(
@@ -100,6 +109,7 @@ class Hooks:
         except (CallFailed, review.Malformed) as failure:
             words = f'failed calling webhook "{hook.name}": {failure}'
             counted.failed(ignored=hook.ignores_failure)
+            deadlines.check()
             if hook.ignores_failure:
                 log.warning("%s; ignored, as its failure policy says", words)
                 request.annotations[f"failed-open.{self._phase}.webhook.admission.k8s.io/{call}"] = hook.name
@@ -118,7 +128,7 @@ class Hooks:
             raise CallFailed("webhook does not accept known AdmissionReview versions (v1, v1beta1)")
         uid = str(uuid.uuid4())
         body = review.review(request, versioned, uid=uid, version=known[0])
-        seconds = int(hook.spec.get("timeoutSeconds") or 10)
+        seconds = min(int(hook.spec.get("timeoutSeconds") or 10), deadlines.seconds_left())
         answered = await self._caller.call(hook.spec.get("clientConfig") or {}, body, seconds=seconds)
         return review.read(answered, uid=uid, version=known[0], hook=hook.name)
 

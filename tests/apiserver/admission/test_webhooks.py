@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,10 @@ def configure(cluster: MemoryCluster, server: WebhookServer, kind: str, *hooks: 
 
 
 async def mutate(cluster: MemoryCluster, asked: AdmissionRequest) -> Obj | None:
-    plugin = MutatingAdmissionWebhook(Setup(cluster=cluster, kind_of=SCHEME.by_gvk))
+    chain = admission.Chain([MutatingAdmissionWebhook(Setup(cluster=cluster, kind_of=SCHEME.by_gvk))])
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(plugin.close)
-        if pending := plugin.mutate(asked):
-            await pending
+        stack.push_async_callback(chain.close)
+        await chain.mutate(asked)
     return asked.obj
 
 
@@ -98,6 +98,44 @@ async def test_a_webhook_is_told_the_trace(cluster: MemoryCluster, server: Webho
     assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", begun)
     assert passed.startswith(f"00-{trace}-") and passed.endswith("-01")
     assert "00f067aa0ba902b7" not in passed
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [pytest.param(30.0, "10s", id="longer"), pytest.param(3.4, "4s", id="shorter")],
+)
+@pytest.mark.parametrize("kind", ["mutating", "validating"])
+async def test_a_webhook_has_no_longer_than_the_request(
+    cluster: MemoryCluster, server: WebhookServer, kind: str, left: float, told: str
+) -> None:
+    server.replies["/a"] = allow()
+    configure(cluster, server, kind, {"name": "a"})
+    with within(left):
+        await (mutate if kind == "mutating" else validate)(cluster, request("CREATE", "pods", pod()))
+    assert server.seen[0][0] == f"/a?timeout={told}"
+
+
+@pytest.mark.parametrize("kind", ["mutating", "validating"])
+async def test_when_the_request_is_late_no_failure_is_ignored(
+    cluster: MemoryCluster, server: WebhookServer, kind: str
+) -> None:
+    """Nothing is written for a client that was told that it came to nothing."""
+    server.replies["/a"] = lambda _: None
+    configure(cluster, server, kind, {"name": "a", "failurePolicy": "Ignore"})
+    with within(0.05), pytest.raises(errors.Timeout, match="did not complete within requested timeout"):
+        await (mutate if kind == "mutating" else validate)(cluster, request("CREATE", "pods", pod()))
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """As part of answering a request that may take so long."""
+    current = Request({"method": "POST", "path": "/x", "headers": []}, unused, unused)
+    current.deadline = asyncio.get_running_loop().time() + seconds
+    token = tracing.CURRENT.set(current)
+    try:
+        yield
+    finally:
+        tracing.CURRENT.reset(token)
 
 
 async def unused(*_: Any) -> Any:

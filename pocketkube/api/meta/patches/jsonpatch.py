@@ -234,8 +234,9 @@ def _add(here: Any, part: str, path: str, value: Any) -> None:
 
 
 def _replace(here: Any, part: str, path: str, value: Any) -> None:
+    """A member that is not there is added, as by upstream."""
     key: Any = part if isinstance(here, dict) else _index(part, len(here))
-    if key is None or (isinstance(here, dict) and key not in here):
+    if key is None:
         raise _missing_key("replace", path)
     here[key] = value
 

@@ -79,6 +79,9 @@ def test_patches_must_be_objects(patch: Any) -> None:
             [{"op": "add", "path": "/l/2", "value": 3}], {"m": {"a~/": 0}, "l": [1, 2, 3]}, id="insert-at-end"
         ),
         pytest.param([{"op": "remove", "path": "/m/a~0~1"}], {"m": {}, "l": [1, 2]}, id="escaped"),
+        pytest.param(
+            [{"op": "replace", "path": "/x", "value": 2}], {"m": {"a~/": 0}, "l": [1, 2], "x": 2}, id="replace nothing"
+        ),
         pytest.param([{"op": "replace", "path": "/l/1", "value": {}}], {"m": {"a~/": 0}, "l": [1, {}]}, id="replace"),
         pytest.param([{"op": "move", "from": "/l", "path": "/k"}], {"m": {"a~/": 0}, "k": [1, 2]}, id="move"),
         pytest.param([{"op": "copy", "from": "/l/0", "path": "/k"}], {"m": {"a~/": 0}, "l": [1, 2], "k": 1}, id="copy"),
@@ -99,7 +102,7 @@ def test_json_patch(ops: list[Obj], result: Obj) -> None:
     [
         ({"op": "test", "path": "/a", "value": True}, "testing value /a failed: test failed"),
         ({"op": "remove", "path": "/x"}, "remove operation does not apply: doc is missing key: /x: missing value"),
-        ({"op": "replace", "path": "/x", "value": 1}, "replace operation does not apply: doc is missing key: /x: missing value"),
+        ({"op": "replace", "path": "/l/9", "value": 1}, "replace operation does not apply: doc is missing key: /l/9: missing value"),
         ({"op": "add", "path": "/x/y", "value": 1}, 'add operation does not apply: doc is missing path: "/x/y": missing value'),
         ({"op": "add", "path": "/l/9", "value": 1}, 'add operation does not apply: doc is missing path: "/l/9": invalid index referenced'),
         ({"op": "copy", "from": "/x", "path": "/y"}, "error in copy for path: '/y': missing value"),
