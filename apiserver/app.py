@@ -27,6 +27,7 @@ from apiserver.kubelets import Kubelets
 from apiserver.listening import Listener
 from apiserver.metrics import Requests
 from apiserver.options import Options
+from apiserver.presence import Presence
 from apiserver.registry import repair
 from apiserver.registry.cluster import RegistryCluster
 from apiserver.registry.crds import Definitions
@@ -162,6 +163,8 @@ class Server:
         found: dict[str, Coroutine[Any, Any, None]] = {}
         if flags.worker_folder:
             found["metrics of workers"] = gathering.answer(flags.worker_folder, lambda: metrics.own(self.api))
+        if flags.feature("APIServerIdentity", default=True):
+            found["identity"] = Presence(self.registry, self.cluster, shared=flags.worker_folder).run()
         if self.trusted is not None:
             found["trusted issuers"] = self.trusted.run()
         if flags.authorization_config:

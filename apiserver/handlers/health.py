@@ -38,6 +38,8 @@ def _shutdown(api: Api) -> str:
 _STEPS = (
     "start-kube-apiserver-admission-initializer",
     "start-cluster-authentication-info-controller",
+    "start-kube-apiserver-identity-lease-controller",
+    "start-kube-apiserver-identity-lease-garbage-collector",
     "start-system-namespaces-controller",
     "start-kubernetes-service-cidr-controller",
     "rbac/bootstrap-roles",
