@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
+from apiserver.deadlines import UnderWay
 from apiserver.flowcontrol import InFlight, Turns
 from apiserver.interfaces import Authorizer
 from apiserver.metrics import Requests
@@ -47,6 +48,7 @@ class Api:
     bootstrapped: bool = False  # what every cluster has is there
     stopping: bool = False
     request_seconds: float = 60.0  # --request-timeout
+    under_way: UnderWay = field(default_factory=UnderWay)
     requests: Requests = field(default_factory=Requests)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # this server's own
 

@@ -142,9 +142,10 @@ class _Replacement:
         if view:
             view.taken(new, seen)
         metadata.name_owners_once(new["metadata"], writer.warnings, mutated=True)
-        if kind.default is not None:
-            _default_again(kind, new, old)
-        self._resource.strategy.narrow(self._subresource, new, old)
+        if request.changed_outside:
+            if kind.default is not None:
+                _default_again(kind, new, old)
+            self._resource.strategy.narrow(self._subresource, new, old)
         return request
 
     def _prepare(self, new: Obj, old: Obj) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from inspect import signature
 from typing import Any, TypeVar
 
 K = TypeVar("K")
@@ -37,7 +38,12 @@ def size(key: object) -> int:
     """Characters of all texts in a key."""
     if isinstance(key, str | bytes):
         return len(key)
-    return sum(map(size, key)) if isinstance(key, tuple) else 0
+    if not isinstance(key, tuple):
+        return 0
+    total = 0
+    for part in key:
+        total += len(part) if type(part) is str else size(part)
+    return total
 
 
 def remembered(most: int, *, longest: int = LONGEST) -> Callable[[F], F]:
@@ -48,10 +54,14 @@ def remembered(most: int, *, longest: int = LONGEST) -> Callable[[F], F]:
 
         @wraps(function)
         def short(text: Any, *more: Any) -> Any:
-            if len(text) + (size(more) if more else 0) <= longest:
+            if len(text) + size(more) <= longest:
                 return kept(text, *more)
             return function(text, *more)
 
-        return short  # type: ignore[return-value]
+        @wraps(function)
+        def short_alone(text: Any) -> Any:  # most are asked with nothing else, and often
+            return kept(text) if len(text) <= longest else function(text)
+
+        return short_alone if len(signature(function).parameters) == 1 else short  # type: ignore[return-value]
 
     return decorate

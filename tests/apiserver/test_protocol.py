@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apiserver import browsers, paths
+from apiserver import browsers, deadlines, paths
 from apiserver.configfile import BadFile
 from apiserver.deadlines import limit_time
 from apiserver.options import Options
@@ -416,6 +416,34 @@ async def test_who_waits_too_long_is_told_so(client: Client, method: str, query:
     assert await limit_time(client.server.api, following, request) is None
     ((code, body),) = told
     assert (code, b"context deadline exceeded" in body) == (504, True)
+
+
+async def test_changes_share_a_timer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those without a time of their own: the late one is answered, the others go on, and one whose answer has begun ends itself."""
+    monkeypatch.setattr(deadlines, "LOOK_SECONDS", 0.01)
+    told: list[int] = []
+    both = asyncio.Event()
+
+    def change(*, answers: bool) -> Request:
+        def respond(status: int, headers: object, body: bytes) -> bool:
+            told.append(status)
+            if len(told) == 2:
+                both.set()
+            return answers
+
+        scope = client._scope("POST", MAPS, {}, 0)
+        scope["extensions"]["pocketkube.respond"] = respond
+        return Request(scope, None, None)  # type: ignore[arg-type]
+
+    under_way = deadlines.UnderWay()
+    late, begun, early = change(answers=True), change(answers=False), change(answers=True)
+    under_way.add(late, 0)
+    under_way.add(begun, 0)
+    under_way.add(early, 60)
+    async with asyncio.timeout(10):
+        await both.wait()
+    assert [under_way.end(request) for request in (late, begun, early)] == [False, True, True]
+    assert told == [504, 504]
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,12 @@ def port_number_or_name(path: str, value: Any) -> Errors:
 
 
 def ip(path: str, value: str) -> Errors:
-    return [field.invalid(path, value, why) for why in names.is_ip(value)]
+    return [field.invalid(path, value, why) for why in _ip(value)]
+
+
+@remembered(8192)
+def _ip(value: str) -> tuple[str, ...]:
+    return tuple(names.is_ip(value))
 
 
 def reference(path: str, found: Mapping[str, Any]) -> Errors:

@@ -19,7 +19,8 @@ def faults(metadata: Obj) -> list[FieldError]:
     found: list[FieldError] = []
     if labels := metadata.get("labels"):
         for key, value in labels.items():
-            found += _label_faults(key, value)
+            found += [field.invalid("metadata.labels", key, why) for why in _qualified_faults(key)]
+            found += [field.invalid("metadata.labels", value, why) for why in _value_faults(value)]
     if annotations := metadata.get("annotations"):
         size = 0
         for key, value in annotations.items():
@@ -75,9 +76,8 @@ def _owners(owners: list[Obj]) -> list[FieldError]:
 
 
 @remembered(8192)
-def _label_faults(key: str, value: str) -> tuple[FieldError, ...]:
-    faults = [field.invalid("metadata.labels", key, why) for why in names.is_qualified_name(key)]
-    return (*faults, *(field.invalid("metadata.labels", value, why) for why in names.is_label_value(value)))
+def _value_faults(value: str) -> tuple[str, ...]:
+    return tuple(names.is_label_value(value))
 
 
 @remembered(4096)

@@ -186,6 +186,8 @@ def _variables(env: Any, path: str) -> Iterator[str]:
 def _ports(containers: list[tuple[Obj, str]]) -> Iterator[str]:
     known: dict[tuple[int, str], list[tuple[str, str, int]]] = {}
     named = [(container, place) for container, place in containers if container.get("ports")]
+    if len(named) == 1 and len(named[0][0]["ports"]) == 1 and not named[0][0]["ports"][0].get("hostIP"):
+        return  # as most pods have it: nothing to be at odds with
     for container, place in named:
         for i, port in enumerate(container.get("ports") or ()):
             path = f"{place}.ports[{i}]"
