@@ -24,7 +24,7 @@ class MutatingAdmissionWebhook(Plugin):
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
-        self._hooks = Hooks(setup, "mutatingwebhookconfigurations")
+        self._hooks = Hooks(setup, "mutatingwebhookconfigurations", self.name)
 
     async def close(self) -> None:
         await self._hooks.close()

@@ -16,7 +16,7 @@ class ValidatingAdmissionWebhook(Plugin):
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
-        self._hooks = Hooks(setup, "validatingwebhookconfigurations")
+        self._hooks = Hooks(setup, "validatingwebhookconfigurations", self.name)
 
     async def close(self) -> None:
         await self._hooks.close()

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 import orjson
 
 from apiserver import tracing
+from apiserver.admission.webhooks.identities import STRANGER, Identities, Identity
 from apiserver.interfaces import Cluster
 from pocketkube.base import tasks
+from pocketkube.client.config import ConfigError
 
 if TYPE_CHECKING:
     import httpx
@@ -41,27 +43,30 @@ class CallFailed(Exception):
 
 
 class Address(NamedTuple):
-    """`url` is where to connect, `shown` how messages name it, `host` whom TLS and HTTP ask for."""
+    """`url` is where to connect, `shown` how messages name it, `host` whom TLS and HTTP ask for; by `authority`, which has
+    a port, we choose who we are."""
 
     url: str
     shown: str
     host: str
+    authority: str
 
 
 class WebhookCaller:
-    """Keeps one connection pool an authority."""
+    """Keeps one connection pool for each certificate authority and identity."""
 
-    def __init__(self, cluster: Cluster):
-        self._cluster = cluster
-        self._clients: dict[str, httpx.AsyncClient] = {}
+    def __init__(self, cluster: Cluster, identities: Identities = STRANGER):
+        self._cluster, self._identities = cluster, identities
+        self._clients: dict[tuple[Any, ...], httpx.AsyncClient] = {}
 
     async def call(self, config: Obj, body: Obj, *, seconds: float) -> bytes:
         """The answer's body, within `seconds`; the webhook is told whole ones. Raises CallFailed."""
         import httpx
 
         address = self._address(config, ceil(seconds))
-        client = self._client(config.get("caBundle") or "")
+        identity = self._identities.towards(address.authority)
         try:
+            client = self._client(config.get("caBundle") or "", identity)
             async with asyncio.timeout(seconds):  # from end to end; httpx would count each step for itself
                 response = await client.post(
                     address.url,
@@ -71,13 +76,14 @@ class WebhookCaller:
                         (b"content-type", b"application/json"),
                         (b"accept", b"application/json"),
                         (tracing.HEADER, tracing.onward()),
+                        *(await identity.headers() if identity is not None else ()),
                     ],
                     timeout=None,
                     extensions={"sni_hostname": address.host.partition(":")[0]},
                 )
         except TimeoutError as failure:
             raise CallFailed(f'failed to call webhook: Post "{address.shown}": context deadline exceeded') from failure
-        except (httpx.HTTPError, ssl.SSLError, OSError) as failure:
+        except (httpx.HTTPError, ssl.SSLError, OSError, ConfigError) as failure:
             raise CallFailed(
                 f'failed to call webhook: Post "{address.shown}": {failure or type(failure).__name__}'
             ) from failure
@@ -92,28 +98,33 @@ class WebhookCaller:
             await client.aclose()
         self._clients.clear()
 
-    def _client(self, ca_bundle: str) -> httpx.AsyncClient:
+    def _client(self, ca_bundle: str, identity: Identity | None) -> httpx.AsyncClient:
         import httpx
 
-        client = self._clients.get(ca_bundle)
+        key = (ca_bundle, identity.name, *identity.stamp()) if identity is not None else (ca_bundle,)
+        client = self._clients.get(key)
         if client is None:
             if len(self._clients) >= _KEPT:
                 oldest = next(iter(self._clients))
                 tasks.spawn("closing a webhook client", self._clients.pop(oldest).aclose())
-            client = self._clients[ca_bundle] = httpx.AsyncClient(verify=_context(ca_bundle), trust_env=False)
+            context = _context(ca_bundle)
+            if identity is not None:
+                identity.config.load_certificate(context)
+            client = self._clients[key] = httpx.AsyncClient(verify=context, trust_env=False)
         return client
 
     def _address(self, config: Obj, seconds: int) -> Address:
         if url := config.get("url"):
             timed = f"{url}{'&' if '?' in url else '?'}timeout={seconds}s"
-            return Address(timed, timed, urlsplit(url).netloc)
+            host = urlsplit(url).netloc
+            return Address(timed, timed, host, host)
         service = config.get("service") or {}
         namespace, name, port = service.get("namespace", ""), service.get("name", ""), service.get("port") or 443
         path = "/" + (service.get("path") or "").lstrip("/")
         host = f"{name}.{namespace}.svc"
         shown = f"https://{host}:{port}{path}?timeout={seconds}s"
         where = self._resolve(namespace, name, port, shown)
-        return Address(f"https://{where}:{port}{path}?timeout={seconds}s", shown, host)
+        return Address(f"https://{where}:{port}{path}?timeout={seconds}s", shown, host, f"{host}:{port}")
 
     def _resolve(self, namespace: str, name: str, port: int, shown: str) -> str:
         found = self._cluster.get("", "services", namespace, name)

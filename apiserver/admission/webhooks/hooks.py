@@ -10,7 +10,7 @@ from typing import Any, Literal
 from apiserver.admission.conditions import ConditionFailed, Conditions, answer_by, variables_of
 from apiserver.admission.matching import GROUP, Constraints, Versioned, brought_to
 from apiserver.admission.plugin import Setup
-from apiserver.admission.webhooks import deadlines, measures, review
+from apiserver.admission.webhooks import deadlines, identities, measures, review
 from apiserver.admission.webhooks.calling import CallFailed, WebhookCaller
 from apiserver.asking import settled
 from apiserver.interfaces import AdmissionRequest
@@ -62,12 +62,12 @@ class Hook:
 class Hooks:
     """Every hook of a kind of configuration, in order, read anew when one of them changes."""
 
-    def __init__(self, setup: Setup, plural: str):
+    def __init__(self, setup: Setup, plural: str, plugin: str):
         self._setup, self._plural = setup, plural
         mutating = plural.startswith("mutating")
         self._type = "admit" if mutating else "validating"  # as metrics call it
         self._phase = "mutation" if mutating else "validating"  # as the audit log does
-        self._caller = WebhookCaller(setup.cluster)
+        self._caller = WebhookCaller(setup.cluster, identities.load(setup.configuration.get(plugin)))
         self._revision = -1
         self._hooks: tuple[Hook, ...] = ()
 

@@ -38,15 +38,20 @@ def patch(*operations: Obj) -> Reply:
 
 
 class WebhookServer:
-    """Replies by path; `seen` holds (path with query, Host header, review) in order."""
+    """Replies by path; `seen` holds (path with query, Host header, review) in order, `callers` the (Authorization header,
+    common name of the certificate) of each. Certificates of `client_ca` are asked for."""
 
-    def __init__(self, folder: Path, host: str):
+    def __init__(self, folder: Path, host: str, client_ca: Path | None = None):
         self.seen: list[tuple[str, str, Obj]] = []
         self.traces: list[str] = []
+        self.callers: list[tuple[str, str]] = []
         self.replies: dict[str, Reply] = {}
         self.port = 0
         self.forever = asyncio.Event()
         self.ca_bundle, self._context = _certificate(folder, host)
+        if client_ca is not None:
+            self._context.load_verify_locations(client_ca)
+            self._context.verify_mode = ssl.CERT_OPTIONAL
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[WebhookServer]:
@@ -59,10 +64,13 @@ class WebhookServer:
             server.close()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await answer_calls(reader, writer, self._answer)
+        subject = (writer.get_extra_info("peercert") or {}).get("subject", ())
+        who = dict(part for parts in subject for part in parts).get("commonName", "")
+        await answer_calls(reader, writer, lambda call: self._answer(call, who))
 
-    async def _answer(self, call: Call) -> tuple[int, bytes] | None:
+    async def _answer(self, call: Call, who: str) -> tuple[int, bytes] | None:
         review = call.json()
+        self.callers.append((call.headers.get("authorization", ""), who))
         self.seen.append((call.path, call.headers["host"], review))
         self.traces.append(call.headers.get("traceparent", ""))
         response = self.replies[call.path.partition("?")[0]](review)
