@@ -95,7 +95,8 @@ class _Deletion:
     async def _remove(self, entry: Entry) -> Deleted:
         resource = self._resource
         await resource.load([entry])
-        obj, data = resource.obj(entry), self._last_words(resource.data(entry))
+        obj = resource.obj(entry)
+        data = resource.data(entry) if resource.kind.graceful is None else self._last_words(obj)
         if self._writer.dry_run:
             return obj, data, True
         key = resource.key(entry.namespace, entry.name)
@@ -103,13 +104,11 @@ class _Deletion:
         await resource.strategy.deleted(entry.obj)
         return obj, encoding.replace_revision(data, revision), True
 
-    def _last_words(self, data: bytes) -> bytes:
+    def _last_words(self, obj: Obj) -> bytes:
         """An object that could have had a period of grace says that it had none."""
-        if self._resource.kind.graceful is None:
-            return data
-        obj: Obj = orjson.loads(data)
-        _set_deletion(self._registry, obj["metadata"], 0, self._resource)
-        return orjson.dumps(obj)
+        meta = dict(obj["metadata"])
+        _set_deletion(self._registry, meta, 0, self._resource)
+        return orjson.dumps({**obj, "metadata": meta})
 
 
 def _removable(resource: Resource, obj: Obj, options: Obj) -> bool:
