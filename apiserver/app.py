@@ -18,6 +18,7 @@ from apiserver.api import Api
 from apiserver.backends import Backends
 from apiserver.chain import Application
 from apiserver.configfile import BadFile
+from apiserver.database import Database
 from apiserver.flowcontrol import InFlight, Turns, upkeep
 from apiserver.flowcontrol.turns import GROUP
 from apiserver.handlers import metrics
@@ -33,7 +34,6 @@ from apiserver.registry.cluster import RegistryCluster
 from apiserver.registry.crds import Definitions
 from apiserver.registry.registry import Registry
 from apiserver.storage.cache import WatchCache
-from apiserver.storage.etcd import EtcdStore, Tls
 from apiserver.storage.interface import Store
 from pocketkube.api import scheme
 from pocketkube.base import durations, serving, tasks, watchdog
@@ -236,16 +236,17 @@ class Server:
 
 async def run(flags: Options, stop: asyncio.Event) -> None:
     """Serve until `stop` is set."""
-    etcd = Tls(flags.etcd_cafile, flags.etcd_certfile, flags.etcd_keyfile) if flags.etcd_cafile else None
-    plain = EtcdStore(flags.etcd_servers, tls=etcd)
     try:
-        store = encrypted(plain, flags)
+        database = Database(flags)
+        store = encrypted(database.store, flags)
         server = Server(flags, store)
     except BadFile as bad:
         log.critical("%s", bad)
         raise SystemExit(1) from None
-    server.api.metrics.register(plain.timings)
-    running = server.tasks(stop) | {"compaction": plain.compactor().run()}
+    server.api.metrics.register(database.etcd.timings)
+    running = server.tasks(stop)
+    if (compactor := database.compactor()) is not None:
+        running["compaction"] = compactor.run()
     answering = asyncio.create_task(running.pop("serving"), name="serving")
     beside = asyncio.create_task(tasks.run_tasks(running), name="beside the requests")
     try:

@@ -28,7 +28,8 @@ RETRY_SECONDS = 1.0
 async def run(api: Api, cluster: Cluster, *, port: int, on_ready: Callable[[], None]) -> None:
     """Make it all and tell so, then keep the `kubernetes` service and its endpoints as they should be until cancelled."""
     await api.registry.cache.wait_ready()
-    own = Endpoints(api.registry.store, cluster, api.options.advertise_address, port)
+    shown = api.options.endpoint_reconciler_type != "none"
+    own = Endpoints(api.registry.store, cluster, api.options.advertise_address, port, shown=shown)
     while not api.bootstrapped:
         try:
             await _once(api, cluster)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from apiserver.interfaces import Cluster
@@ -29,13 +30,13 @@ _SLICE_OF = "kubernetes.io/service-name"
 class Endpoints:
     """This server's part."""
 
-    def __init__(self, store: Store, cluster: Cluster, address: str, port: int):
+    def __init__(self, store: Store, cluster: Cluster, address: str, port: int, *, shown: bool = True):
         self._store = store
         self._cluster = cluster
         self._member = (address, port)
         self._key = f"{PREFIX}{address}:{port}"
         # A loopback address leads nowhere from a pod.
-        self._shown = not ipaddress.ip_address(address).is_loopback
+        self._shown = shown and not ipaddress.ip_address(address).is_loopback
 
     async def renew(self) -> None:
         """Say that this server lives, and publish all that do. Raises StoreUnavailable, StatusError."""
@@ -96,6 +97,7 @@ async def _empty(cluster: Cluster, kept: set[str]) -> None:
 
 
 def endpoints(by_port: dict[int, list[str]]) -> Obj:
+    """Subsets stand in the order of their first addresses."""
     metadata = {
         "name": "kubernetes",
         "namespace": "default",
@@ -103,7 +105,7 @@ def endpoints(by_port: dict[int, list[str]]) -> Obj:
     }
     subsets = [
         {"addresses": [{"ip": address} for address in addresses], "ports": [_port(port)]}
-        for port, addresses in sorted(by_port.items())
+        for port, addresses in sorted(by_port.items(), key=itemgetter(1))
     ]
     return {"kind": "Endpoints", "apiVersion": "v1", "metadata": metadata, "subsets": subsets}
 

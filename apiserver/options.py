@@ -18,10 +18,16 @@ class Options:
     etcd_cafile: str = ""
     etcd_certfile: str = ""
     etcd_keyfile: str = ""
+    etcd_prefix: str = "/registry"  # below which everything is kept
+    etcd_compaction_interval: str = "5m0s"  # 0 is never
+    etcd_servers_overrides: tuple[str, ...] = ()  # refused: everything is kept in one etcd
+    storage_backend: str = "etcd3"
+    storage_media_type: str = "application/json"  # the only one
     secure_port: int = 6443
     bind_address: str = "0.0.0.0"
     advertise_address: str = ""
     advertise_port: int = 0  # of a balancer in front; 0 is the secure port
+    endpoint_reconciler_type: str = "lease"  # or none: this server is no endpoint of the `kubernetes` service
     client_ca_file: str = ""
     tls_cert_file: str = ""
     tls_private_key_file: str = ""

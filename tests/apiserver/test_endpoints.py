@@ -50,3 +50,16 @@ async def test_loopback_is_not_published(client: Client) -> None:
     server = client.server
     await Endpoints(server.store, server.cluster, "127.0.0.1", 6443).renew()
     assert (await addresses(client))["kubernetes"] == ["192.0.2.1"]
+
+
+async def test_subsets_stand_in_the_order_of_addresses(client: Client) -> None:
+    server = client.server
+    other = Endpoints(server.store, server.cluster, "192.0.2.2", 443)
+    await other.renew()
+    assert (await addresses(client))["subsets"] == ["192.0.2.1:6443", "192.0.2.2:443"]
+
+
+async def test_a_server_may_keep_out_of_the_endpoints(client: Client) -> None:
+    server = client.server
+    await Endpoints(server.store, server.cluster, "192.0.2.9", 6443, shown=False).renew()
+    assert (await addresses(client))["subsets"] == ["192.0.2.1:6443"]

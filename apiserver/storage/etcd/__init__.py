@@ -23,11 +23,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from apiserver.storage.etcd import messages, stream
-from apiserver.storage.etcd.compaction import Compactor
+from apiserver.storage.etcd.compaction import PERIOD_SECONDS, Compactor
 from apiserver.storage.etcd.connection import DEADLINE_SECONDS, Ambiguous, Connection, LeaseGone, Tls
 from apiserver.storage.etcd.leases import Leases
 from apiserver.storage.etcd.messages import COMPACT, PUT, RANGE, TXN, rpc
@@ -58,11 +59,13 @@ FENCE = b"pocketkube_create_fence"
 
 
 class EtcdStore:
-    """`endpoints`: URLs of the members ("https://10.0.0.1:2379"). Connects when first used."""
+    """`endpoints`: URLs of the members ("https://10.0.0.1:2379"). Connects when first used.
+    `prefix`: what all keys begin with, for what is measured."""
 
-    def __init__(self, endpoints: Sequence[str], *, tls: Tls | None = None) -> None:
+    def __init__(self, endpoints: Sequence[str], *, tls: Tls | None = None, prefix: str = "/registry") -> None:
         self.acknowledged: Callable[[Change], None] = ignore
         self.timings = timings()
+        self._resource_of = partial(resource_of, start=len(prefix) + 1)
         self._connection = Connection(endpoints, tls)
         self._leases = Leases(self._connection)
         self._revisions = Revisions(self._fetch_revision)
@@ -75,7 +78,7 @@ class EtcdStore:
     async def get(self, key: str) -> Stored | None:
         started = perf_counter()
         answer = await self._connection.read(RANGE, rpc.RangeRequest(key=key.encode()).SerializeToString())
-        self.timings.add(("get", resource_of(key)), perf_counter() - started)
+        self.timings.add(("get", self._resource_of(key)), perf_counter() - started)
         return _stored(answer.kvs[0]) if answer.kvs else None
 
     async def list(self, prefix: str, *, limit: int = 0, start: str = "", revision: int = 0) -> Page:
@@ -83,7 +86,7 @@ class EtcdStore:
         first = max(prefix, start).encode()
         request = rpc.RangeRequest(key=first, range_end=_prefix_end(prefix), limit=limit, revision=revision)
         answer = await self._read_at(request, revision)
-        self.timings.add(("list", resource_of(prefix)), perf_counter() - started)
+        self.timings.add(("list", self._resource_of(prefix)), perf_counter() - started)
         self._known = max(self._known, answer.header.revision)
         remaining = answer.count - len(answer.kvs)
         items = [_stored(kv) for kv in answer.kvs]
@@ -127,7 +130,7 @@ class EtcdStore:
             started = perf_counter()
             try:
                 answer = await self._connection.write(TXN, request)
-                self.timings.add(("create", resource_of(key)), perf_counter() - started)
+                self.timings.add(("create", self._resource_of(key)), perf_counter() - started)
             except Ambiguous as failure:
                 lost = failure
                 if revision := await self._created(key, value, since, failure):
@@ -150,7 +153,7 @@ class EtcdStore:
         started = perf_counter()
         try:
             answer, lost = await self._compared(request)
-            self.timings.add(("update", resource_of(key)), perf_counter() - started)
+            self.timings.add(("update", self._resource_of(key)), perf_counter() - started)
         except LeaseGone:
             self._leases.forget()
             return await self.update(key, value, revision=revision, ttl_seconds=ttl_seconds)
@@ -167,7 +170,7 @@ class EtcdStore:
         name = key.encode()
         started = perf_counter()
         answer, lost = await self._compared(messages.expecting(name, revision, messages.delete(name)))
-        self.timings.add(("delete", resource_of(key)), perf_counter() - started)
+        self.timings.add(("delete", self._resource_of(key)), perf_counter() - started)
         if answer.succeeded:
             return self._acknowledge(key, b"", answer)
         current = _found(answer)
@@ -261,9 +264,9 @@ class EtcdStore:
         except Compacted:
             raise Compacted(await self._oldest(revision)) from None
 
-    def compactor(self) -> Compactor:
+    def compactor(self, period: float = PERIOD_SECONDS) -> Compactor:
         """The upkeep that an API server runs beside serving: `tasks["compaction"] = store.compactor().run()`."""
-        return Compactor(self._connection)
+        return Compactor(self._connection, period=period)
 
     async def wait_ready(self, seconds: float) -> None:
         """Until etcd answers a linearizable read. Raises StoreUnavailable."""

@@ -6,15 +6,14 @@ from apiserver.timings import Timings
 
 # Seconds; upstream's.
 BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
-_START = len("/registry/")
 
 
-def resource_of(key: str) -> str:
-    """The folder of a key below /registry/: `pods`; of a custom resource its group, a slash and its plural."""
-    end = key.find("/", _START)
-    folder = key[_START:end]
+def resource_of(key: str, start: int = len("/registry/")) -> str:
+    """The folder of a key, which begins at `start`: `pods`; of a custom resource its group, a slash and its plural."""
+    end = key.find("/", start)
+    folder = key[start:end]
     if "." in folder:
-        folder = key[_START : key.find("/", end + 1)]
+        folder = key[start : key.find("/", end + 1)]
     return folder
 
 

@@ -15,9 +15,10 @@ from apiserver.storage.encryption.providers import Local
 from apiserver.storage.etcd import EtcdStore
 from apiserver.storage.interface import Store
 from apiserver.storage.memory import MemoryStore
+from apiserver.storage.relocated import Relocated
 
 
-@pytest.fixture(params=["memory", "encrypted", pytest.param("etcd", marks=pytest.mark.integration)])
+@pytest.fixture(params=["memory", "encrypted", "relocated", pytest.param("etcd", marks=pytest.mark.integration)])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     opened: Store
     if request.param == "memory":
@@ -25,6 +26,8 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     elif request.param == "encrypted":
         key = Local("aesgcm", "k", AesGcm, bytes(32))
         opened = EncryptedStore(MemoryStore(), Encryption({"*.*": Keys(key, (key,))}))
+    elif request.param == "relocated":
+        opened = Relocated(MemoryStore(), "/elsewhere/one")
     else:
         opened = EtcdStore([request.getfixturevalue("etcd").endpoint])
     yield opened
