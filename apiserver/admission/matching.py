@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from apiserver.interfaces import AdmissionRequest, Cluster
@@ -72,27 +72,36 @@ def _namespace_matches(selector: Selector, request: AdmissionRequest, cluster: C
     return namespace is not None and selector.matches(_labels(namespace))
 
 
-def _first(rules: Iterable[Obj], request: AdmissionRequest, equivalent: bool, kind_of: KindOf | None) -> Kind | None:
+def _first(rules: Sequence[Obj], request: AdmissionRequest, equivalent: bool, kind_of: KindOf | None) -> Kind | None:
     kind = request.kind
-    rules = list(rules)
     for rule in rules:
-        if rule_matches(rule, request, kind.version):
+        if rule_matches(rule, request, kind.group, kind.version):
             return kind
     if not equivalent or kind_of is None:
         return None
     for rule in rules:
-        for version in rule.get("apiVersions") or ():
-            other = kind_of(kind.group, version, kind.kind) if version not in ("*", kind.version) else None
-            if other is not None and rule_matches(rule, request, version):
-                return other
+        for group, version in _equivalents(kind, rule):
+            if rule_matches(rule, request, group, version):
+                other = kind_of(group, version, kind.kind)
+                if other is not None:
+                    return other
     return None
 
 
-def rule_matches(rule: Obj, request: AdmissionRequest, version: str) -> bool:
+def _equivalents(kind: Kind, rule: Obj) -> Iterator[tuple[str, str]]:
+    """Where else the kind may be served: in other versions that the rule names, and in other groups."""
+    for version in rule.get("apiVersions") or ():
+        if version not in ("*", kind.version):
+            yield kind.group, version
+    yield from kind.cohabits
+
+
+def rule_matches(rule: Obj, request: AdmissionRequest, group: str, version: str) -> bool:
+    """Were the request's kind of that group and version."""
     kind = request.kind
     return (
         _among(request.operation, rule.get("operations"))
-        and _among(kind.group, rule.get("apiGroups"))
+        and _among(group, rule.get("apiGroups"))
         and _among(version, rule.get("apiVersions"))
         and rule.get("scope", "*") in ("*", "Namespaced" if kind.namespaced else "Cluster")
         and _resource_matches(rule.get("resources") or (), kind.plural, request.subresource)
@@ -131,7 +140,8 @@ def is_outside(request: AdmissionRequest, kind: Kind) -> bool:
 
 
 def _differs(request: AdmissionRequest, kind: Kind) -> bool:
-    return kind.version != request.kind.version and request.subresource in ("", "status")
+    asked = request.kind
+    return (kind.version, kind.group) != (asked.version, asked.group) and request.subresource in ("", "status")
 
 
 async def brought_to(request: AdmissionRequest, kind: Kind) -> Versioned:

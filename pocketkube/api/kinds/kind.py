@@ -77,6 +77,7 @@ class Kind:
     storage_version: str = ""  # the version kept in etcd; "" is this one
     # Folder below /registry; "" is the plural, or group/plural for a CRD's kind.
     storage_prefix: str = ""
+    cohabits: tuple[tuple[str, str], ...] = ()  # (group, version) of the same objects in other groups
     priority: int = 0  # among the group's versions: the highest is preferred
 
     columns: tuple[Column, ...] = ()  # every column in order, Name and Age included; () means Name and Age

@@ -157,6 +157,7 @@ KIND = Kind(
     namespaced=True,
     schema=Schema.of("io.k8s.api.core.v1.Event"),
     short_names=("ev",),
+    cohabits=(("events.k8s.io", "v1"),),
     priority=10,
     has_generation=False,
     create_on_update=True,

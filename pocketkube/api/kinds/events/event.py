@@ -90,6 +90,7 @@ KIND = Kind(
     has_generation=False,
     storage_prefix="events",
     storage_version="core/v1",
+    cohabits=(("", "v1"),),
     create_on_update=True,
     columns=core.COLUMNS,
     row=_row,
