@@ -19,14 +19,13 @@ Made by `python3 -m bench.report` out of a run of `bench/run` ([how to run it](.
 TLS, RBAC, bearer token; 32 connections, pods of 2.3 kB, on a machine with 2 cores that the server, etcd and the load share.
 
 The peer is kube-apiserver of Kubernetes v1.20.2, the release that could be built and run there, over etcd 3.4.23 with TLS, RBAC and token
-authentication. **Its figures are those of v1.20.2, not of today's release.** Both were measured on a quiet machine, though not in one run;
-the starts in an earlier one. Compare CPU a request. The aim is half of the peer's in each row; a share above 50% below is a row that is not
-there yet.
+authentication. **Its figures are those of v1.20.2, not of today's release.** Both were measured by the same program, one after the other,
+on a quiet machine. Compare CPU a request. The aim is half of the peer's in each row; a share above 50% below is a row that is not there yet.
 """
 
 
 def page(found: Obj, peer: Obj) -> str:
-    parts = [_INTRODUCTION, _rows(found, peer), _memory(found, peer), _growth(found), _neighbours(found)]
+    parts = [_INTRODUCTION, _rows(found, peer), _memory(found, peer), _growth(found, peer), _neighbours(found, peer)]
     return "\n".join(part for part in parts if part)
 
 
@@ -75,7 +74,7 @@ def _memory(found: Obj, peer: Obj) -> str:
         "| --- | ---: | ---: |",
         f"| resident, idle, MiB | {_number(found['resident_mib_before'])} | {peer['resident_mib_before']} |",
         f"| resident after the rows above, MiB | {_number(found['resident_mib'])} | {peer['resident_mib']} |",
-        f"| resident with 50,000 more objects, MiB | {_number(found['resident_mib_after_growth'])} | – |",
+        f"| resident with 50,000 more objects, MiB | {_after(found)} | {_after(peer)} |",
     ]
     for name, start in found.get("starts", {}).items():
         theirs = peer["start_seconds"] if name == "empty" else "–"
@@ -83,7 +82,12 @@ def _memory(found: Obj, peer: Obj) -> str:
     return "\n".join([*lines, ""])
 
 
-def _growth(found: Obj) -> str:
+def _after(run: Obj) -> str:
+    return _number(run["resident_mib_after_growth"]) if "resident_mib_after_growth" in run else "–"
+
+
+def _growth(found: Obj, peer: Obj) -> str:
+    theirs = _series(peer.get("objects", ()))
     lines = [
         "## Growth",
         "",
@@ -94,23 +98,31 @@ def _growth(found: Obj) -> str:
     ]
     for name, points in _series(found["objects"]).items():
         lines.append(f"| {name}, µs | " + " | ".join(_number(cpu) for _, cpu in points) + " |")
+        if name in theirs:
+            lines.append(f"| {name}, peer | " + " | ".join(_number(cpu) for _, cpu in theirs[name]) + " |")
     lines += [
         "",
         "![objects](performance-objects.svg)",
         "",
-        "| watchers | µs an event at a watcher | events a second |",
-        "| ---: | ---: | ---: |",
+        "| watchers | µs an event at a watcher | peer | events a second | peer |",
+        "| ---: | ---: | ---: | ---: | ---: |",
     ]
+    others = {row["name"]: row for row in peer.get("watchers", ())}
     for row in found["watchers"]:
-        lines.append(f"| {row['name'].split()[0]} | {_number(row['cpu_us'])} | {_number(row['per_second'])} |")
+        other = others.get(row["name"])
+        cells = [
+            row["name"].split()[0], _number(row["cpu_us"]), _number(other["cpu_us"]) if other else "–",
+            _number(row["per_second"]), _number(other["per_second"]) if other else "–",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(
         [*lines, "", "The cost of the write itself is in the first figures: it is shared by few watchers.", ""]
     )
 
 
-def _neighbours(found: Obj) -> str:
+def _neighbours(found: Obj, peer: Obj) -> str:
     """ "get beside 500 CRDs" and its like: a row for get, a column for the CRDs."""
-    beside = _beside(found.get("neighbours", ()))
+    beside, theirs = _beside(found.get("neighbours", ())), _beside(peer.get("neighbours", ()))
     if not beside:
         return ""
     lines = [
@@ -124,6 +136,8 @@ def _neighbours(found: Obj) -> str:
     ]
     for name in next(iter(beside.values())):
         lines.append(f"| {name} | " + " | ".join(_number(given[name]) for given in beside.values()) + " |")
+        if theirs.keys() == beside.keys():
+            lines.append(f"| {name}, peer | " + " | ".join(_number(theirs[b][name]) for b in beside) + " |")
     return "\n".join([*lines, "", "![beside](performance-neighbours.svg)", ""])
 
 

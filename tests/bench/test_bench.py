@@ -92,3 +92,29 @@ def test_a_process_that_ended_costs_nothing() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     assert Processes([process.pid]).cpu() == 0.0
+
+
+def test_the_page_beside_a_run_of_the_peer(tmp_path: Path) -> None:
+    def run(cpu: float) -> dict[str, Any]:
+        return {
+            "name": "other",
+            "rows": [row("create", cpu)],
+            "objects": [row("get at 10", cpu), row("get at 100", cpu + 1)],
+            "watchers": [row("10 watchers", cpu)],
+            "neighbours": [row("get beside nothing else", cpu), row("get beside 500 CRDs", cpu + 2)],
+            "resident_mib_before": cpu,
+            "resident_mib": cpu,
+            "resident_mib_after_growth": cpu,
+            "start_seconds": 3.0,
+        }
+
+    (tmp_path / "peer.json").write_text(json.dumps(run(200.0)))
+    page = written(tmp_path, run(50.0), "--peer", str(tmp_path / "peer.json"))
+    for line in (
+        "| create | 50 | 200 | 25% |",
+        "| get, µs | 50 | 51 |\n| get, peer | 200 | 201 |",
+        "| 10 | 50 | 200 | 1,000 | 1,000 |",
+        "| get | 50 | 52 |\n| get, peer | 200 | 202 |",
+        "| resident with 50,000 more objects, MiB | 50 | 200 |",
+    ):
+        assert line in page, line
