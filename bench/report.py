@@ -20,7 +20,7 @@ TLS, RBAC, bearer token; 32 connections, pods of 2.3 kB, on a machine with 2 cor
 
 The peer is kube-apiserver of Kubernetes v1.20.2, the release that could be built and run there, over etcd 3.4.23 with TLS, RBAC and token
 authentication. **Its figures are those of v1.20.2, not of today's release.** Both were measured by the same program, one after the other,
-on a quiet machine. Compare CPU a request. The aim is half of the peer's in each row; a share above 50% below is a row that is not there yet.
+on a quiet machine. Compare CPU a request. The aim is half of the peer's in each row; a share above 50% is a row that is not there yet.
 """
 
 
