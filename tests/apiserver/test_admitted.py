@@ -113,3 +113,29 @@ async def test_a_broken_webhook_does_not_keep_a_server_from_starting(hook: Webho
         await client.ok("DELETE", f"{HOOKS}/a")
         await client.ok("GET", HOOKS)  # as new as the deletion, and so is what is asked
         assert (await client("POST", f"{DEFAULT}/configmaps", config_map("c"))).status == 201
+
+
+@pytest.mark.parametrize(("asked", "given"), [("4s", "4s"), ("30s", "10s"), ("", "10s")])
+async def test_a_hook_has_what_the_client_leaves_it(
+    hook: WebhookServer, client: Client, asked: str, given: str
+) -> None:
+    await ask(client, hook)
+    query = f"?timeout={asked}" if asked else ""
+    await client.ok("POST", f"{DEFAULT}/configmaps{query}", config_map("c"))
+    assert hook.seen[-1][0] == f"/a?timeout={given}"
+
+
+async def test_an_event_is_changed_in_the_form_of_the_rule(hook: WebhookServer, client: Client) -> None:
+    events = {"operations": ["*"], "apiGroups": ["events.k8s.io"], "apiVersions": ["v1"], "resources": ["events"]}
+    await ask(client, hook, events, at=MUTATING)
+    hook.replies["/a"] = patch({"op": "replace", "path": "/note", "value": "patched"})
+    about = {"kind": "ConfigMap", "namespace": "default", "name": "c"}
+    event = {"metadata": {"name": "e"}, "involvedObject": about, "message": "said", "reason": "R", "type": "Normal"}
+    made = await client.ok("POST", f"{DEFAULT}/events", event)
+    assert (made["apiVersion"], made["message"], "note" in made) == ("v1", "patched", False)
+    assert told(hook)["object"]["regarding"] == about
+    await client.ok("PATCH", f"{DEFAULT}/events/e", {"count": 2}, media="application/merge-patch+json")
+    found = told(hook)
+    assert (found["object"]["deprecatedCount"], found["oldObject"]["note"]) == (2, "patched")
+    await client.ok("DELETE", f"{DEFAULT}/events/e")
+    assert told(hook)["oldObject"]["apiVersion"] == "events.k8s.io/v1"
