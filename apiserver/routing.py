@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from apiserver import arriving
 from apiserver.api import Api, Handler
+from apiserver.decoding import media_type
 from apiserver.handlers import (
     binding,
     componentstatus,
@@ -98,10 +99,10 @@ async def dispatch(api: Api, request: Request) -> Response | None:
     if resource is None:
         raise _unknown(api, info)
     if info.namespace and not resource.namespaced and info.resource != "namespaces":
-        raise errors.NotFound("the server could not find the requested resource")
+        raise _misplaced(resource)
     placed = info.name or resource.kind.custom  # custom resources have no paths but their own
     if resource.namespaced and placed and not info.namespace and info.verb not in ("list", "watch"):
-        raise errors.NotFound("the server could not find the requested resource")
+        raise _misplaced(resource)
     if info.verb == "proxy":  # a path of the past, which authorization still tells apart
         raise errors.NotFound("the server could not find the requested resource")
     request.resource = resource
@@ -110,13 +111,15 @@ async def dispatch(api: Api, request: Request) -> Response | None:
     if info.namespace and not resource.namespaced:
         request.info = info = replace(info, namespace="")  # a namespace's path names it twice
     if info.subresource:
-        handler = _subresource(resource, info.subresource).get(info.verb)
+        handler = _subresource(resource, info).get(info.verb)
     elif (resource.group, resource.plural) in CREATE_ONLY:
         if info.name:
             raise errors.NotFound("the server could not find the requested resource")
         handler = CREATE_ONLY[resource.group, resource.plural] if info.verb == "create" else None
     elif (resource.group, resource.plural) in COMPUTED:
         handler = COMPUTED[resource.group, resource.plural].get(info.verb)
+    elif resource.kind.custom:
+        handler = _custom(resource, request)
     else:
         handler = VERBS.get(info.verb) if info.verb in resource.kind.verbs and _complete(resource, info) else None
     if handler is None or (request.method == "HEAD" and handler is not proxy.handle):
@@ -150,8 +153,33 @@ def _complete(resource: Resource, info: RequestInfo) -> bool:
     return info.verb != "create" or not info.name
 
 
-def _subresource(resource: Resource, name: str) -> Mapping[str, Handler]:
+def _misplaced(resource: Resource) -> Exception:
+    """Custom resources in a namespace, or in none, where they have no place: nobody serves such a path."""
+    if resource.kind.custom:
+        return NoSuchPath()
+    return errors.NotFound("the server could not find the requested resource")
+
+
+def _custom(resource: Resource, request: Request) -> Handler:
+    """Raises MethodNotAllowed; BadRequest for a write that names no object."""
+    verb = request.info.verb
+    if verb not in resource.kind.verbs:
+        what = f'{verb} is not supported on resources of kind "{resource.plural}.{resource.group}"'
+        if verb in VERBS:
+            what = f"{verb} not allowed while custom resource definition is terminating"
+        raise errors.MethodNotAllowed(what, details={"group": resource.group, "kind": resource.plural})
+    if verb in ("update", "patch") and not request.info.name:
+        if verb == "patch":
+            patch.check_form(resource.kind, media_type(request))
+        raise errors.BadRequest("name must be provided")
+    return VERBS[verb]
+
+
+def _subresource(resource: Resource, info: RequestInfo) -> Mapping[str, Handler]:
+    name = info.subresource
     if not any(known.name == name for known in resource.kind.subresources):
+        if resource.kind.custom:
+            raise errors.not_found(resource.group, resource.plural, info.name)
         raise errors.NotFound("the server could not find the requested resource")
     handlers = SUBRESOURCES.get(f"{resource.plural}/{name}") or SUBRESOURCES.get(name)
     if handlers is None:

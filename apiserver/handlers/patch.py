@@ -80,6 +80,12 @@ def patch_of(kind: Kind, media: str, body: bytes, writer: Writer) -> Patch:
     return lambda obj: strategic_merge(obj, patch, schema)
 
 
+def check_form(kind: Kind, media: str) -> None:
+    """Raises UnsupportedMediaType for what is no patch of a custom resource."""
+    if media not in _ACCEPTED:
+        raise _unknown_form(kind)
+
+
 def _unknown_form(kind: Kind) -> errors.UnsupportedMediaType:
     if not kind.custom:
         return errors.unrouted(errors.UnsupportedMediaType("415: Unsupported Media Type"))
