@@ -48,10 +48,12 @@ def parse(csr: Obj) -> CertificateSigningRequest:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    request = x509.load_pem_x509_csr(base64.b64decode(csr["spec"]["request"]))
     try:
+        request = x509.load_pem_x509_csr(base64.b64decode(csr["spec"]["request"]))
         _ = request.subject, request.extensions, request.public_key()  # each is read when it is first asked for
-    except (UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as wrong:
+    except (
+        UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType
+    ) as wrong:  # fmt: skip
         raise ValueError(str(wrong)) from None
     return request
 

@@ -100,11 +100,11 @@ class ClientCertificates:
 
 
 def _load(der: bytes) -> tuple[Certificate | None, Times]:
-    from cryptography.x509 import load_der_x509_certificate
+    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
     try:
         certificate = load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, InvalidVersion):
         return None, (0.0, float("inf"))
     return certificate, (certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp())
 

@@ -39,7 +39,7 @@ def _certificate_left(text: str, now: datetime) -> float:
 
     try:
         certificate = x509.load_pem_x509_certificate(base64.b64decode(text))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return float("inf")
     return (certificate.not_valid_after_utc - now).total_seconds()
 

@@ -25,6 +25,7 @@ def request() -> bytes:
 @pytest.mark.parametrize(
     ("whole", "broken"),
     [
+        pytest.param(b"\x02\x01\x00", b"\x02\x01\x01", id="version of no request"),
         pytest.param(b"\x0c\x0dsystem:node:a", b"\x00\x0dsystem:node:a", id="name of no type"),
         pytest.param(b"\x0c\x0dsystem:node:a", b"\x0c\x0dsystem:node:\xff", id="name that is no text"),
         pytest.param(b"\x82\x09a.example", b"\xb2\x09a.example", id="alternative name of no type"),
@@ -34,7 +35,7 @@ def request() -> bytes:
 def test_is_refused(whole: bytes, broken: bytes) -> None:
     data = request()
     assert whole in data
-    lines = base64.encodebytes(data.replace(whole, broken))
+    lines = base64.encodebytes(data.replace(whole, broken, 1))
     pem = b"-----BEGIN CERTIFICATE REQUEST-----\n%b-----END CERTIFICATE REQUEST-----\n" % lines
     spec = {"request": base64.b64encode(pem).decode(), "signerName": certificates.KUBELET_CLIENT, "username": "a"}
     csr = {"metadata": {"name": "a"}, "spec": spec}

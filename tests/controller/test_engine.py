@@ -62,6 +62,7 @@ LOOPS = {
     "token-cleaner-controller",
     "ttl-after-finished-controller",
     "ttl-controller",
+    "validatingadmissionpolicy-status-controller",
 }
 
 

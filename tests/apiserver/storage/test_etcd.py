@@ -60,12 +60,12 @@ async def test_nothing_acknowledged_is_lost_when_etcd_is_killed(etcd: Etcd, stor
                 for change in batch.changes:
                     assert change.key not in seen
                     seen[change.key] = change.revision
-                if enough.is_set() and acknowledged.keys() <= seen.keys():
+                if writing.done() and acknowledged.keys() <= seen.keys():
                     return
 
     async with asyncio.timeout(40), asyncio.TaskGroup() as group:
-        following = group.create_task(follow())
         writing = group.create_task(write())
+        following = group.create_task(follow())
         for _ in range(2):
             for _ in range(50):
                 await written.acquire()

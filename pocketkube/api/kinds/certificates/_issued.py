@@ -91,13 +91,13 @@ def _issued(obj: Obj, status: Obj, now: datetime) -> Errors:
 def _key_fault(spec: Obj, leaf: Certificate) -> str:
     """The certificate is for the key in the request, by itself or in the unsigned request for signing."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-    from cryptography.x509 import load_der_x509_csr
+    from cryptography.x509 import InvalidVersion, load_der_x509_csr
 
     wanted = base64.b64decode(spec.get("pkixPublicKey") or "")
     if not wanted and (stub := spec.get("stubPKCS10Request")):
         try:
             key = load_der_x509_csr(base64.b64decode(stub)).public_key()
-        except ValueError:
+        except (ValueError, InvalidVersion):
             return "leaf certificate was not issued to the requested public key"
         wanted = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     given = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -93,7 +93,7 @@ def certificate_errors(encoded: str) -> Iterator[field.FieldError]:
     """`encoded` is base64 of PEM; nothing but certificates may be in it."""
     import base64
 
-    from cryptography.x509 import load_pem_x509_certificates
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates
 
     if not encoded:
         return
@@ -109,5 +109,5 @@ def certificate_errors(encoded: str) -> Iterator[field.FieldError]:
         return
     try:
         load_pem_x509_certificates(pem)
-    except ValueError as broken:
+    except (ValueError, InvalidVersion) as broken:
         yield field.invalid(_CERTIFICATE, shown, str(broken))

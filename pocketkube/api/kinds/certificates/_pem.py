@@ -35,9 +35,9 @@ def blocks(text: str) -> list[Block]:
 
 def certificate(der: bytes) -> Certificate | None:
     """None for what is none."""
-    from cryptography.x509 import load_der_x509_certificate
+    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
     try:
         return load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, InvalidVersion):
         return None
