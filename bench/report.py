@@ -20,7 +20,8 @@ TLS, RBAC, bearer token; 32 connections, pods of 2.3 kB, on a machine with 2 cor
 
 The peer is kube-apiserver of Kubernetes v1.20.2, the release that could be built and run there, over etcd 3.4.23 with TLS, RBAC and token
 authentication. **Its figures are those of v1.20.2, not of today's release.** Both were measured by the same program, one after the other,
-on a quiet machine. Compare CPU a request. The aim is half of the peer's in each row; a share above 50% is a row that is not there yet.
+on a quiet machine; the peer's memory in an earlier run. Compare CPU a request. The aim is half of the peer's in each row; a share above 50%
+is a row that is not there yet.
 """
 
 
@@ -129,15 +130,16 @@ def _neighbours(found: Obj, peer: Obj) -> str:
         "## What is none of a request's business",
         "",
         "CPU a request for ConfigMaps, in µs, beside as many CRDs, namespaces with a ConfigMap each, and watchers of Secrets;",
-        "for `watch` an event at a watcher, of 10.",
+        "for `watch` an event at a watcher, of 10. What a server does meanwhile with what it was given is in its figures.",
         "",
         "| beside | " + " | ".join(beside) + " |",
         "| --- |" + " ---: |" * len(beside),
     ]
     for name in next(iter(beside.values())):
         lines.append(f"| {name} | " + " | ".join(_number(given[name]) for given in beside.values()) + " |")
-        if theirs.keys() == beside.keys():
-            lines.append(f"| {name}, peer | " + " | ".join(_number(theirs[b][name]) for b in beside) + " |")
+        if theirs:
+            cells = [_number(theirs[b][name]) if b in theirs else "–" for b in beside]
+            lines.append(f"| {name}, peer | {' | '.join(cells)} |")
     return "\n".join([*lines, "", "![beside](performance-neighbours.svg)", ""])
 
 

@@ -75,7 +75,7 @@ def test_the_page(tmp_path: Path) -> None:
     }
     (tmp_path / "full.json").write_text('{"start": {"seconds": 2.34}}')
     page = written(tmp_path, found, "--start", f"with 20,000 objects={tmp_path}/full.json")
-    assert "| create | 155 | 620 | 25% |" in page
+    assert "| create | 155 | 761 | 20% |" in page
     assert "| start to ready, etcd with 20,000 objects, s | 2.3 | – |" in page
     assert "| beside | nothing else | 500 CRDs |" in page
     assert "| get | 61 | 62 |" in page
