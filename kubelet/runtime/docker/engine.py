@@ -37,8 +37,9 @@ class Engine:
         return f"/v{version}{rest}"
 
     def pid(self) -> int:
-        """Of the process that listens on the socket; 0 if none does."""
+        """Of the process that listens on the socket; 0 if none does. Blocking, if not for long."""
         with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.settimeout(1.0)
             probe.connect(self.socket_path)
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
             return int(struct.unpack("3i", credentials)[0])

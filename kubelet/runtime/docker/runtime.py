@@ -332,11 +332,11 @@ class DockerRuntime:
     # the rest
 
     async def version(self) -> Version:
-        found = await self._engine.call(lambda client: client.info())
+        found, pid = await self._engine.call(lambda client: (client.info(), self._engine.pid()))
         return Version(
             name="docker", version=found.get("ServerVersion", ""), kernel=found.get("KernelVersion", ""),
             os_image=found.get("OperatingSystem", ""), root=found.get("DockerRootDir", ""),
-            pid=self._engine.pid(),
+            pid=pid,
         )  # fmt: skip
 
     async def usage(self, record: ContainerRecord) -> Usage:
