@@ -131,7 +131,7 @@ def test_a_killed_engine_takes_no_container_with_it(growing: Cluster) -> None:
     os.kill(int(Path("/run/pocketkube/growing-node-1.pid").read_text()), signal.SIGKILL)
     until("the engine again", lambda: engine_restarted(growing), seconds=20)
     name = pods(growing)[0]["metadata"]["name"]
-    until("the kubelet with it", lambda: growing.kubectl("exec", name, "--", "echo", "yes"), seconds=20)
+    until("the kubelet with it", lambda: growing.kubectl("exec", name, "--", "echo", "yes"), seconds=60)
     assert containers(growing) == before
     growing.kubectl("scale", "deployment/web", "--replicas=5")
     growing.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
