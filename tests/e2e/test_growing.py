@@ -30,6 +30,9 @@ def growing(tmp_path_factory: pytest.TempPathFactory, kubectl_program: str) -> I
         made.pk("down")
 
 
+CLOSED = (ConnectionError, ssl.SSLEOFError)  # seen while reading, or while writing
+
+
 class Client(threading.Thread):
     """Writes over one connection as long as that is kept, and reads over a new one each time; counts what fails."""
 
@@ -52,7 +55,8 @@ class Client(threading.Thread):
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
             try:
                 self.ask(kept, "POST", json.dumps(body))
-            except http.client.RemoteDisconnected:  # closed between two requests, which every client knows to try again
+            except CLOSED:  # between two requests: every client tries again, and a write that was served would conflict
+                kept.close()
                 kept = self.connect()
                 self.ask(kept, "POST", json.dumps(body))
             self.written.append(name)
@@ -67,9 +71,9 @@ class Client(threading.Thread):
             connection.request(method, path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             answer.read()
-        except http.client.RemoteDisconnected:
+        except CLOSED as error:
             if body is None:
-                self.failed.append("a new connection was closed")
+                self.failed.append(f"a new connection was closed: {error!r}")
                 return
             raise
         except OSError as error:
